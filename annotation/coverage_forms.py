@@ -5,7 +5,9 @@ from typing import Any
 
 from django import forms
 
+from annotation.checks.languages import LANGUAGES
 from annotation.models import AuthoringTask, CoverageTarget
+from annotation.moods import MOODS
 from annotation.queries.authoring import possible_owners
 from annotation.queries.categories import edge_choices
 from annotation.queries.examples import slices_to_choose
@@ -82,7 +84,13 @@ class TaskForm(forms.Form):
 class NewTaskForm(TaskForm):
     slice = forms.ChoiceField(label="Slice", required=False)
     edge = forms.ChoiceField(label="Edge case", required=False)
-    field_order = ("slice", "edge", "wanted", "quota", "owner", "due_on")
+    language = forms.ChoiceField(
+        label="Language",
+        required=False,
+        choices=[("", "Any"), *sorted(LANGUAGES.items(), key=lambda one: one[1])],
+    )
+    mood = forms.ChoiceField(label="Customer's mood", required=False, choices=[("", "Any"), *MOODS.items()])
+    field_order = ("slice", "edge", "language", "mood", "wanted", "quota", "owner", "due_on")
 
     def __init__(self, data: Mapping[str, Any] | None, *, project: Project, **more: Any) -> None:
         super().__init__(data, project=project, **more)

@@ -7,10 +7,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
-from annotation.checks import CHECKS
+from annotation.checks import TEXT_CHECKS
+from annotation.checks.languages import LANGUAGES
 from annotation.models import Example, ExampleFinding
+from annotation.moods import MOODS
 from annotation.queries.categories import edge_filter_choices
-from annotation.queries.examples import people_of, slices_of, sources_of
+from annotation.queries.examples import languages_to_filter, people_of, slices_of, sources_of
 from annotation.queries.findings import kind_label, kinds_of
 from annotation.registry import finding_sources
 from core.lists.filters import Filter, search_field
@@ -29,15 +31,23 @@ class ExampleFilter(Filter):
     origin = forms.ChoiceField(
         label="Origin", required=False, choices=[("", "anywhere"), *Example.Origin.choices]
     )
+    language = forms.ChoiceField(required=False)
+    mood = forms.ChoiceField(
+        label="Customer's mood",
+        required=False,
+        choices=[("", "any"), *MOODS.items(), ("-", "Not read")],
+    )
     import_id = forms.IntegerField(required=False, widget=forms.HiddenInput, min_value=1)
 
     def __init__(self, data: QueryDict, *, project: Project) -> None:
         super().__init__(data)
+        languages = [(code, LANGUAGES[code]) for code in languages_to_filter(project)]
         edges = [("any", "Only edge cases"), *edge_filter_choices(project)]
         for name, empty, choices in (
             ("edge", "all", edges),
             ("slice", "any", [("-", "No slice"), *((name, name) for name in slices_of(project))]),
             ("source", "any", [(name, name) for name in sources_of(project)]),
+            ("language", "any", [*languages, ("-", "Not clear")]),
             ("person", "anybody", people_of(project).values_list("pk", "name")),
         ):
             field = self.fields[name]
@@ -91,7 +101,7 @@ class QualityFilter(Filter):
     def __init__(self, data: QueryDict | Mapping[str, Any], *, project: Project) -> None:
         super().__init__(data)
         kinds = kinds_of(project)
-        checks = sorted({*CHECKS, *finding_sources(), *(check for check, _ in kinds)})
+        checks = sorted({*TEXT_CHECKS, *finding_sources(), *(check for check, _ in kinds)})
         for name, choices in (
             ("check", [(check, check) for check in checks]),
             ("kind", [(kind, kind_label(kind)) for kind in sorted({kind for _, kind in kinds if kind})]),

@@ -14,6 +14,7 @@ from annotation.models import (
     ExampleMap,
     ExamplePlace,
     ExampleSearch,
+    ExampleTrait,
     Lease,
     Review,
     Revision,
@@ -123,6 +124,11 @@ def register_moving() -> None:
     register_left_out(ExampleCount, counted)
     register_left_out(ApprovedChange, counted)
     register_left_out(ExampleSearch, "The search index is made again.")
+    register_left_out(
+        ExampleTrait,
+        "Choose “Check all examples” there.",
+        words="Which language an example is in, and the mood of its customer",
+    )
     mapped = "Choose “Map the examples” on the coverage page there."
     register_left_out(ExampleMap, mapped, words="The map of the examples")
     register_left_out(ExamplePlace, mapped)

@@ -8,15 +8,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotation.models import Example, ExampleFinding
+from core.models import Project
+
+
+@dataclass(frozen=True)
+class TokenBase:
+    """A base model whose tokens lengths are told in. It travels to a second process: `folder` has its tokenizer's files, `parity` what
+    proves that they are read correctly. Without a folder they cannot be read here."""
+
+    name: str
+    folder: str = ""
+    parity: str = ""
+
 
 FrozenCheck = Callable[[int], bool]
 PageDetails = Callable[[Example], Mapping[str, Any]]
 RetiredReason = Callable[[Example], str]
 Rudeness = Callable[[str], str]
+BaseOfProject = Callable[[Project], TokenBase | None]
+TokensOf = Callable[[TokenBase, Mapping[str, Any], str], int | None]
 _retired_reasons: list[RetiredReason] = []
 _frozen_checks: list[FrozenCheck] = []
 _page_details: list[PageDetails] = []
 _rudeness: list[Rudeness] = []
+_lengths: list[tuple[BaseOfProject, TokensOf]] = []
+_BASE = (
+    "_base_of_lengths"  # where a project in memory keeps its answer, also when it travels to another process
+)
 
 
 def register_frozen_check(check: FrozenCheck) -> None:
@@ -59,6 +77,31 @@ def register_rudeness(scorer: Rudeness) -> None:
 def rudeness_of(text: str) -> str:
     """What a registered scorer says of this text."""
     return next((says for scorer in _rudeness if (says := scorer(text))), "")
+
+
+def register_lengths(base_of: BaseOfProject, tokens_of: TokensOf) -> None:
+    """Call from AppConfig.ready. `base_of` gives the base model in whose tokens lengths of the project's examples are told, None without
+    one; few queries. `tokens_of` counts the tokens of {"messages", "context", "completion"} with this system prompt, as training has
+    them, without a query; None when it cannot."""
+    _lengths.append((base_of, tokens_of))
+
+
+def base_of_lengths(project: Project) -> TokenBase | None:
+    """The base model in whose tokens lengths are told. It asks once for each project in memory; after that there is no query, also in a
+    process that gets the project as a pickle."""
+    kept = vars(project)
+    if kept.get("id") is None:  # a project that is only in memory, as in a measurement
+        return None
+    if _BASE not in kept:
+        kept[_BASE] = next((base for base_of, _ in _lengths if (base := base_of(project))), None)
+    found: TokenBase | None = kept[_BASE]
+    return found
+
+
+def tokens_in(base: TokenBase, content: Mapping[str, Any], system_prompt: str) -> int | None:
+    """The tokens of this text for this base model; None when nobody can count them. No query."""
+    counts = (tokens_of(base, content, system_prompt) for _, tokens_of in _lengths)
+    return next((count for count in counts if count is not None), None)
 
 
 # --- findings of other apps ------------------------------------------------------------------------------------

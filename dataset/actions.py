@@ -42,6 +42,14 @@ class DatasetAction(AuditAction):
         "duplicates.settled",
         "{actor} settled {label} (kept: {kept}, retired: {retired})",
     )
+    NEAR_TEST_RETIRED = (
+        "near-test.retired",
+        "{actor} retired examples that are too near to test rows ({retired})",
+    )
+    NEAR_TEST_RESTORED = (
+        "near-test.restored",
+        "{actor} brought back examples that are too near to test rows ({restored})",
+    )
     DUPLICATES_REOPENED = (
         "duplicates.reopened",
         "{actor} undid the settlement of {label} (brought back: {restored})",

@@ -49,6 +49,8 @@ urlpatterns = [
     path("duplicates/", duplicates.ClustersView.as_view()),
     path("duplicates/search/", duplicates.SearchView.as_view()),
     path("duplicates/near-test/", duplicates.NearTestView.as_view()),
+    path("duplicates/near-test/retire/", duplicates.RetireNearTestView.as_view()),
+    path("duplicates/near-test/undo/", duplicates.UndoNearTestView.as_view()),
     path("duplicates/<int:pk>/", duplicates.ClusterView.as_view()),
     path("duplicates/<int:pk>/settle/", duplicates.SettleClusterView.as_view()),
     path("duplicates/<int:pk>/undo/", duplicates.UndoView.as_view()),

@@ -3,7 +3,8 @@
 from typing import Any
 
 from annotation.models import Example
-from dataset.models import DatasetRow, GroupSplit, Source
+from dataset.models import DatasetRow, GroupSplit, NearTest, Source
+from dataset.queries.duplicates import clusters_with
 from dataset.queries.provenance import example_provenance
 from dataset.queries.versions import rows_of_example
 
@@ -27,10 +28,12 @@ def source_withdrawn(example: Example) -> str:
 
 
 def of_example(example: Example) -> dict[str, Any]:
-    """Names for templates/annotation/example_detail.html. At most seven queries."""
+    """Names for templates/annotation/example_detail.html. At most nine queries."""
     return {
         "known": example_provenance(example),
         "source_withdrawn": source_withdrawn(example),
+        "clusters": list(clusters_with(example)),
+        "near": NearTest.objects.select_related("row__dataset").filter(example=example).first(),
         "held_in": list(rows_of_example(example)),
         "split": GroupSplit.objects.filter(project=example.project, group=example.group).first(),
     }

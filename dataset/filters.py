@@ -69,6 +69,15 @@ class FindingFilter(Filter):
         choices=[("", "any"), *((name, CHECKS[name].about) for name in TEXT_CHECKS)], required=False
     )
     level = forms.ChoiceField(choices=[("", "any"), *RowFinding.Level.choices], required=False)
+    state = forms.ChoiceField(
+        label="Dismissed",
+        choices=[
+            ("", "any"),
+            ("open", "Not dismissed"),
+            ("dismissed", "Dismissed before the freeze's check"),
+        ],
+        required=False,
+    )
 
 
 class CompareFilter(Filter):

@@ -15,6 +15,7 @@ from dataset.data_rules import CHOICES
 from dataset.mapping import LEAVE_OUT, TARGETS, TOOL_TURNS, FieldMapping, read_mapping
 from dataset.models import DataImport, DataRule, Source
 from dataset.questions import ASKED, MOST_ANSWER, QUESTIONS, SECTIONS
+from dataset.services.duplicates import KeepRule
 from dataset.services.sources import LONGEST_DESCRIPTION, LONGEST_NAME, LONGEST_NOTE, SourceValues
 from dataset.services.versions import SEED
 from dataset.services.withdrawals import LONGEST_REASON
@@ -244,6 +245,11 @@ class SettleForm(forms.Form):
     def kept(self) -> list[int]:
         """The ids of the chosen examples."""
         return Params(self._posted()).numbers("keep")
+
+    def rule(self) -> KeepRule | None:
+        """The rule that chooses the one to keep; None when examples were chosen."""
+        name = Params(self._posted()).text("rule", most=20)
+        return KeepRule(name) if name in KeepRule.values else None
 
     def reason(self) -> str:
         return Params(self._posted()).text("reason")

@@ -9,7 +9,11 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         # Both connect to signals of Celery in the worker's main process, before its pool forks.
-        from annotation.registry import register_finding_notes, register_finding_source
+        from annotation.registry import (
+            register_finding_notes,
+            register_finding_source,
+            register_lengths,
+        )
         from core.audit.sentences import register_actions
         from core.home.stages import register_stage
         from core.marks import register_marks
@@ -17,6 +21,7 @@ class TrainingConfig(AppConfig):
         from dataset.registry import register_uses, register_version_uses
         from training.actions import TrainingAction
         from training.asked import SOURCE, finding_notes
+        from training.counting import base_of_project, tokens_of_example
         from training.extensions import uses
         from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
@@ -29,6 +34,7 @@ class TrainingConfig(AppConfig):
         register_uses(uses, model="training.ModelVersion", training="training.TrainingRun")
         register_stage(STAGE)
         register_marks(control_tokens)
+        register_lengths(base_of_project, tokens_of_example)
         register_actions(TrainingAction)
         register_version_uses(uses_of_dataset)
         register_moving()

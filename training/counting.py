@@ -2,18 +2,21 @@
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from core.models import Run
+from annotation.registry import TokenBase
+from annotation.text.rendering import chat_messages
+from core.models import Project, Run
 from core.storage import storage
 from dataset.models import DatasetVersion
 from dataset.rows import iter_rows
 from training.chat_template import ChatTokenizer, FileTokenizer, open_tokenizer
-from training.models import BaseModel, TokenCount
+from training.models import BaseModel, TokenCount, TrainingRun
 from training.row_facts import Lengths, measure
 from training.rows import Problem, RowEncoder
 
@@ -112,3 +115,41 @@ def counted(dataset: DatasetVersion, base_model: BaseModel) -> Counted | Countin
             keep(dataset, base_model, made)
             return made
     return Counting(None)
+
+
+# --- single examples, for the check of their size ----------------------------------------------------------
+def base_of_project(project: Project) -> TokenBase | None:
+    """The base of the project's newest training run; before the first the only ready one of the installation, if there is one. At most
+    three queries."""
+    ready = BaseModel.objects.filter(status=BaseModel.Status.READY).select_related("artifact")
+    newest = TrainingRun.objects.filter(project=project).order_by("-pk").values("base_model")[:1]
+    base = ready.filter(pk__in=newest).first()
+    if base is None:
+        some = list(ready.order_by("pk")[:2])
+        base = some[0] if len(some) == 1 else None
+    if base is None or base.artifact is None:
+        return None
+    folder, parity = str(storage().local_path(base.artifact)), json.dumps(base.parity_prompts)
+    return TokenBase(base.name, folder, parity) if _opened(folder, parity) else TokenBase(base.name)
+
+
+@lru_cache(maxsize=2)
+def _opened(folder: str, parity: str) -> FileTokenizer | None:
+    """Once for each base model and process: its files take up to a second to read."""
+    return open_tokenizer(Path(folder), json.loads(parity))
+
+
+def tokens_of_example(base: TokenBase, content: Mapping[str, Any], system_prompt: str) -> int | None:
+    """How many tokens the example has as a row of a dataset, in the base's chat template; None without its tokenizer, or when the
+    template refuses the conversation."""
+    tokenizer = _opened(base.folder, base.parity) if base.folder else None
+    if tokenizer is None:
+        return None
+    messages = chat_messages(
+        messages=content["messages"], context=content["context"], system_prompt=system_prompt
+    )
+    answer = {"role": "assistant", "content": content["completion"]}
+    try:
+        return len(tokenizer.ids_of(tokenizer.render([*messages, answer], answer_follows=False)))
+    except Exception:  # noqa: BLE001 (a template may raise anything)
+        return None

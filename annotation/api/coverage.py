@@ -52,7 +52,8 @@ class CoverageView(_View):
     queryset = CoverageTarget.objects.none()
 
     def get(self, request: Request, slug: str) -> Response:
-        """How the examples are spread over slices, kinds of edge cases, sources and lengths; what is missing and what is too much."""
+        """How the examples are spread over slices, kinds of edge cases, sources, lengths, languages and moods; what is missing and what
+        is too much."""
         found = coverage(self.access.project)
         body = {
             "approved": found.approved,
@@ -62,6 +63,9 @@ class CoverageView(_View):
             "cells": [cell for _, cells in found.grid for cell in cells],
             "sources": found.sources,
             "lengths": found.lengths,
+            "languages": found.languages,
+            "moods": found.moods,
+            "not_read": found.unread,
             "missing": holes_of(found),
             "more_than_needed": crowds_of(found),
         }
@@ -82,7 +86,7 @@ class TargetsView(mixins.ListModelMixin, _View):
 
     @extend_schema(request=SetTargetSerializer, responses=TargetSerializer)
     def post(self, request: Request, slug: str) -> Response:
-        """Sets the target of a slice, a kind of edge case, both together, or a length; a present one is changed."""
+        """Sets the target of a slice, a kind of edge case, both together, a length, a language or a mood; a present one is changed."""
         values = self.member(self.body(SetTargetSerializer))
         target = services.set_target(by=self.access.user, project=self.access.project, **values)
         return Response(TargetSerializer(target).data)
@@ -126,7 +130,7 @@ class TasksView(_Tasks):
 
     @extend_schema(request=NewTaskSerializer, responses={201: TaskSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Opens a task to write examples for a slice, a kind of edge case, or both."""
+        """Opens a task to write examples for a slice, a kind of edge case, a language, a mood, or several together."""
         values = self.member(self.body(NewTaskSerializer))
         task = services.create_task(by=self.access.user, project=self.access.project, **values)
         return Response(TaskSerializer(progress_of([task])[0]).data, status=status.HTTP_201_CREATED)

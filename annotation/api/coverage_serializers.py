@@ -4,8 +4,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from annotation.checks.languages import LANGUAGES
 from annotation.lengths import BANDS
 from annotation.models import AuthoringTask, CoverageTarget
+from annotation.moods import MOODS
 from annotation.queries.authoring import Progress
 from annotation.services.coverage import LONGEST_WANTED, MOST_NUMBER, MOST_QUOTA, task_stamp
 from core.api.fields import Body, CountField, IdField, SeenField, TextField
@@ -17,7 +19,7 @@ class TargetSerializer(serializers.ModelSerializer[CoverageTarget]):
 
     class Meta:
         model = CoverageTarget
-        fields = ("id", "slice", "edge", "length", "amount", "unit", "owner", "set_at")
+        fields = ("id", "slice", "edge", "length", "language", "mood", "amount", "unit", "owner", "set_at")
         read_only_fields = fields
 
 
@@ -28,6 +30,8 @@ class CoveragePartSerializer(serializers.Serializer[Any]):
     slice = serializers.CharField()
     edge = serializers.CharField()
     length = serializers.CharField()
+    language = serializers.CharField(help_text="Its code: de.")
+    mood = serializers.CharField()
     approved = serializers.IntegerField()
     in_work = serializers.IntegerField()
     wanted = serializers.IntegerField()
@@ -46,6 +50,8 @@ class HoleSerializer(serializers.Serializer[Any]):
     slice = serializers.CharField(source="part.slice")
     edge = serializers.CharField(source="part.edge")
     length = serializers.CharField(source="part.length")
+    language = serializers.CharField(source="part.language")
+    mood = serializers.CharField(source="part.mood")
 
 
 class CoverageSerializer(serializers.Serializer[Any]):
@@ -58,6 +64,9 @@ class CoverageSerializer(serializers.Serializer[Any]):
     lengths = CoveragePartSerializer(
         many=True, help_text="As the newest map counted them; empty before the first."
     )
+    languages = CoveragePartSerializer(many=True, help_text="Of the conversations, as the checks read them.")
+    moods = CoveragePartSerializer(many=True, help_text="Of the customers, in English conversations.")
+    not_read = serializers.IntegerField(help_text="Examples whose language and mood no check has read yet.")
     missing = HoleSerializer(many=True)
     more_than_needed = serializers.ListField(child=serializers.CharField())
 
@@ -66,6 +75,8 @@ class SetTargetSerializer(Body):
     slice = TextField(max_length=120, required=False, default="", allow_blank=True)
     edge = TextField(max_length=24, required=False, default="", allow_blank=True)
     length = serializers.ChoiceField(choices=list(BANDS), required=False, default="", allow_blank=True)
+    language = serializers.ChoiceField(choices=list(LANGUAGES), required=False, default="", allow_blank=True)
+    mood = serializers.ChoiceField(choices=list(MOODS), required=False, default="", allow_blank=True)
     amount = serializers.IntegerField(min_value=1, max_value=MOST_NUMBER)
     unit = serializers.ChoiceField(choices=CoverageTarget.Unit.choices, required=False, default="number")
     owner = IdField(required=False, allow_null=True)
@@ -77,6 +88,8 @@ class TaskSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField(source="task.pk")
     slice = serializers.CharField(source="task.slice")
     edge = serializers.CharField(source="task.edge")
+    language = serializers.CharField(source="task.language")
+    mood = serializers.CharField(source="task.mood")
     wanted = serializers.CharField(source="task.wanted")
     quota = serializers.IntegerField(source="task.quota")
     owner = PersonSerializer(source="task.owner", allow_null=True)
@@ -99,6 +112,8 @@ class TaskFilterSerializer(Body):
 class NewTaskSerializer(Body):
     slice = TextField(max_length=120, required=False, default="", allow_blank=True)
     edge = TextField(max_length=24, required=False, default="", allow_blank=True)
+    language = serializers.ChoiceField(choices=list(LANGUAGES), required=False, default="", allow_blank=True)
+    mood = serializers.ChoiceField(choices=list(MOODS), required=False, default="", allow_blank=True)
     wanted = TextField(max_length=LONGEST_WANTED, required=False, default="", allow_blank=True)
     quota = CountField(min_value=1, help_text=f"At most {MOST_QUOTA}.")
     owner = IdField(

@@ -21,6 +21,20 @@ class ExampleSerializer(serializers.ModelSerializer[Example]):
     messages = MessageSerializer(many=True, read_only=True)
     context = declared(serializers.ListField(child=serializers.CharField(), read_only=True))
     tags = serializers.ListField(child=serializers.CharField(), read_only=True)
+    language = serializers.CharField(
+        read_only=True,
+        source="trait.language",
+        default=None,
+        allow_null=True,
+        help_text="Of the conversation, as the checks read it; empty: not clear, null: not read yet.",
+    )
+    mood = serializers.CharField(
+        read_only=True,
+        source="trait.mood",
+        default=None,
+        allow_null=True,
+        help_text="Of the customer, in an English conversation; empty: not read.",
+    )
     created_by = PersonSerializer(read_only=True, allow_null=True)
     submitted_by = PersonSerializer(read_only=True, allow_null=True)
     seen = serializers.SerializerMethodField()
@@ -28,7 +42,7 @@ class ExampleSerializer(serializers.ModelSerializer[Example]):
     class Meta:
         model = Example
         fields = (
-            "id", "status", "messages", "context", "completion", "rejected", "slice", "edge", "tags", "group", "source", "license",
+            "id", "status", "messages", "context", "completion", "rejected", "slice", "edge", "tags", "language", "mood", "group", "source", "license",
             "external_id", "origin", "origin_detail", "revision", "content_hash", "import_id", "created_by", "submitted_by",
             "submitted_at", "created_at", "changed_at", "seen",
         )  # fmt: skip

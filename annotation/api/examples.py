@@ -32,7 +32,7 @@ from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS, EXAMPLE_WRITERS
 
 
 def _loaded(examples: QuerySet[Example]) -> QuerySet[Example]:
-    return examples.select_related("created_by", "submitted_by")
+    return examples.select_related("created_by", "submitted_by", "trait")
 
 
 class _Examples(ProjectAPIView):

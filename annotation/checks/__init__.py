@@ -82,8 +82,9 @@ def run_checks(
 def text_findings(
     content: Mapping[str, Any], project: Project, *, example_id: int | None = None
 ) -> list[Finding]:
-    """The findings of TEXT_CHECKS: what they say depends on the text alone, also years later. Makes no query. With a bad one among
-    them a submit needs a reason."""
+    """The findings of TEXT_CHECKS: what they say depends on the text and the project's settings. With a bad one among them a submit needs
+    a reason. Makes no query, but for a text that may be too long: then it asks once for the project's base model
+    (annotation.registry.base_of_lengths)."""
     pair = Pair.of(content, example_id)
     return [finding for name in TEXT_CHECKS for finding in _run(CHECKS[name], pair, project)]
 

@@ -59,6 +59,7 @@ class Pair:
     context: tuple[str, ...]
     completion: str
     example: int | None = None
+    roles: tuple[str, ...] = ()  # of the messages
 
     @classmethod
     def of(cls, content: Mapping[str, Any], example: int | None = None) -> "Pair":
@@ -67,6 +68,7 @@ class Pair:
             context=tuple(str(record) for record in content.get("context") or []),
             completion=str(content.get("completion") or ""),
             example=example,
+            roles=tuple(str(m.get("role") or "") for m in content.get("messages") or []),
         )
 
     @cached_property

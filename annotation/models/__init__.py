@@ -4,6 +4,7 @@ from annotation.models.coverage import AuthoringTask, CoverageTarget, ExampleMap
 from annotation.models.examples import SAID, Example, Revision
 from annotation.models.findings import ExampleFinding
 from annotation.models.search import BLOCKS, QUESTION_LETTERS, ExampleSearch, SearchBacklog, place
+from annotation.models.traits import ExampleTrait
 from annotation.models.work import Draft, Lease, Review
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ExampleMap",
     "ExamplePlace",
     "ExampleSearch",
+    "ExampleTrait",
     "Lease",
     "Review",
     "Revision",

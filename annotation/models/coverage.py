@@ -9,7 +9,8 @@ from django.db.models import Q
 class CoverageTarget(models.Model):
     """How many approved examples a part of the data should have.
 
-    The part is a slice, a kind of edge case, both together, or a band of lengths; `slice` and `edge` are keys of categories.
+    The part is a slice, a kind of edge case, both together, or one of these alone: a band of lengths, a language, a mood. `slice` and
+    `edge` are keys of categories.
     """
 
     class Unit(models.TextChoices):
@@ -20,6 +21,10 @@ class CoverageTarget(models.Model):
     slice = models.CharField(max_length=120, blank=True, default="")
     edge = models.CharField(max_length=24, blank=True, default="")
     length = models.CharField(max_length=10, blank=True, default="", help_text="A band of lengths; alone.")
+    language = models.CharField(max_length=8, blank=True, default="", help_text="Its code; alone.")
+    mood = models.CharField(
+        max_length=8, blank=True, default="", help_text="A key of annotation.moods; alone."
+    )
     amount = models.PositiveIntegerField()
     unit = models.CharField(max_length=6, choices=Unit.choices, default=Unit.NUMBER)
     owner = models.ForeignKey("core.User", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
@@ -30,11 +35,15 @@ class CoverageTarget(models.Model):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(
-                name="coverage_target_once", fields=["project", "slice", "edge", "length"]
+                name="coverage_target_once",
+                fields=["project", "slice", "edge", "length", "language", "mood"],
             ),
             models.CheckConstraint(
                 name="coverage_target_part",
-                condition=Q(length="") & ~Q(slice="", edge="") | ~Q(length="") & Q(slice="", edge=""),
+                condition=~Q(slice="", edge="") & Q(length="", language="", mood="")
+                | ~Q(length="") & Q(slice="", edge="", language="", mood="")
+                | ~Q(language="") & Q(slice="", edge="", length="", mood="")
+                | ~Q(mood="") & Q(slice="", edge="", length="", language=""),
             ),
             models.CheckConstraint(
                 name="coverage_target_amount",
@@ -44,7 +53,7 @@ class CoverageTarget(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.slice or self.edge or self.length}: {self.amount} {self.unit}"
+        return f"{self.slice or self.edge or self.length or self.language or self.mood}: {self.amount} {self.unit}"
 
 
 class AuthoringTask(models.Model):
@@ -65,6 +74,8 @@ class AuthoringTask(models.Model):
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="authoring_tasks")
     slice = models.CharField(max_length=120, blank=True, default="")
     edge = models.CharField(max_length=24, blank=True, default="")
+    language = models.CharField(max_length=8, blank=True, default="")
+    mood = models.CharField(max_length=8, blank=True, default="")
     wanted = models.CharField(max_length=500, help_text="What is to be written, in words.")
     quota = models.PositiveIntegerField(help_text="Approved examples that complete the task.")
     owner = models.ForeignKey(

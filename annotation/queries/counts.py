@@ -7,6 +7,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet, Sum
 
 from annotation.models import ApprovedChange, Example, ExampleCount
+from annotation.queries.traits import trait_count
 from core.models import Project
 
 # The filters of a list that the counts know. Others (a text, a tag, a person, an import) need the rows.
@@ -27,10 +28,11 @@ def _rows(project: Project) -> QuerySet[ExampleCount]:
 
 
 def kept_count(project: Project, criteria: Mapping[str, Any]) -> int | None:
-    """The number of examples that `find_examples` finds for these criteria; None when the counts cannot tell. One query."""
+    """The number of examples that `find_examples` finds for these criteria; None when the counts cannot tell. One query;
+    for a language or a mood it counts in an index."""
     given = {name for name, value in criteria.items() if value}
     if not given <= _KEPT:
-        return None
+        return trait_count(project, criteria)
     rows = _rows(project).filter(**{name: criteria[name] for name in given - {"slice", "edge"}})
     if slice_name := criteria.get("slice"):
         rows = rows.filter(slice="" if slice_name == "-" else slice_name)

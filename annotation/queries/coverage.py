@@ -8,9 +8,12 @@ from urllib.parse import urlencode
 
 from django.db.models import QuerySet, Sum
 
+from annotation.checks.languages import LANGUAGES
 from annotation.lengths import BANDS
 from annotation.models import AuthoringTask, Category, CoverageTarget, Example, ExampleCount
+from annotation.moods import MOODS
 from annotation.queries.mapping import facts_of
+from annotation.queries.traits import TraitCounts, trait_counts
 from core.models import Project
 
 IN_WORK = (Example.Status.QUEUED, Example.Status.IN_REVIEW, Example.Status.RETURNED)
@@ -31,6 +34,8 @@ class CoveragePart:
     edge: str = ""
     length: str = ""
     source: str = ""
+    language: str = ""
+    mood: str = ""
     target: CoverageTarget | None = None
     wanted: int = 0
     listed: bool = True
@@ -49,16 +54,16 @@ class CoveragePart:
     @property
     def query(self) -> str:
         """The filter of the list of examples that shows the part; empty where there is none."""
-        values = {"slice": self.slice, "edge": self.edge, "source": self.source}
-        given = {name: value for name, value in values.items() if value}
+        given = self._given("slice", "edge", "source", "language", "mood")
         return f"?{urlencode(given)}" if given else ""
 
     @property
     def key(self) -> str:
         """The part in addresses of its target."""
-        return urlencode(
-            {name: value for name in ("slice", "edge", "length") if (value := getattr(self, name))}
-        )
+        return urlencode(self._given("slice", "edge", "length", "language", "mood"))
+
+    def _given(self, *names: str) -> dict[str, str]:
+        return {name: value for name in names if (value := getattr(self, name))}
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Everything that the page of the coverage shows, in nine queries for any number of examples."""
+    """Everything that the page of the coverage shows, in ten queries for any number of examples."""
 
     approved: int
     in_work: int
@@ -96,6 +101,11 @@ class Coverage:
     lengths: list[CoveragePart]
     no_slice: CoveragePart
     no_edge: CoveragePart
+    languages: list[CoveragePart]
+    moods: list[CoveragePart]
+    no_language: CoveragePart
+    no_mood: CoveragePart
+    unread: int  # approved or in work, and not read for language and mood yet
 
 
 def counts_of(project: Project) -> Counts:
@@ -137,6 +147,7 @@ def coverage(project: Project) -> Coverage:
     counts = counts_of(project)
     lists = _lists(project)
     plans = _Plans(project, counts.total)
+    traits = trait_counts(project)
     slices = _parts(counts, 0, lists[Category.Kind.SLICE], plans)
     edges = _parts(counts, 1, lists[Category.Kind.EDGE], plans)
     columns = [part for part in edges if part.edge][:MOST_EDGES]
@@ -155,12 +166,17 @@ def coverage(project: Project) -> Coverage:
             _cell(counts, row, column, plans)
             for row in slices
             for column in edges
-            if row.slice and column.edge and (row.slice, column.edge, "") in plans.targets
+            if row.slice and column.edge and (row.slice, column.edge, "", "", "") in plans.targets
         ],
         sources=_scaled(_sources(project)),
         lengths=_scaled(_lengths(project, plans)),
         no_slice=_none(counts, 0, "No slice"),
         no_edge=_none(counts, 1, "Not an edge case"),
+        languages=_scaled(_languages(project, traits, plans)),
+        moods=_scaled(_moods(traits, plans)),
+        no_language=CoveragePart("Not clear", *traits.languages.get("", (0, 0))),
+        no_mood=CoveragePart("Not read: not clearly English", *traits.moods.get("", (0, 0))),
+        unread=max(counts.total + counts.in_work.total() - traits.total, 0),
     )
 
 
@@ -182,18 +198,20 @@ class _Plans:
 
     def __init__(self, project: Project, total: int) -> None:
         self.total = total
-        self.targets = {(one.slice, one.edge, one.length): one for one in targets_of(project)}
+        self.targets = {
+            (one.slice, one.edge, one.length, one.language, one.mood): one for one in targets_of(project)
+        }
         tasks = AuthoringTask.objects.filter(project=project, status=AuthoringTask.Status.OPEN)
-        self.tasks = {(one.slice, one.edge): one for one in tasks.order_by("pk")}
+        self.tasks = {(one.slice, one.edge, one.language, one.mood): one for one in tasks.order_by("pk")}
 
     def part(self, part: CoveragePart) -> CoveragePart:
         """The part with its target and its open task."""
-        target = self.targets.get((part.slice, part.edge, part.length))
+        target = self.targets.get((part.slice, part.edge, part.length, part.language, part.mood))
         return replace(
             part,
             target=target,
             wanted=wanted_of(target, part.approved, self.total),
-            task=None if part.length else self.tasks.get((part.slice, part.edge)),
+            task=None if part.length else self.tasks.get((part.slice, part.edge, part.language, part.mood)),
         )
 
 
@@ -271,4 +289,30 @@ def _lengths(project: Project, plans: _Plans) -> list[CoveragePart]:
             )
         )
         for key, (name, _) in BANDS.items()
+    ]
+
+
+def _languages(project: Project, traits: TraitCounts, plans: _Plans) -> list[CoveragePart]:
+    """The languages of the project, those with a target, and those in use, the commonest first."""
+    wanted = {key[3] for key in plans.targets if key[3]} | {
+        code for code in project.languages if code in LANGUAGES
+    }
+    in_use = {code for code, (approved, in_work) in traits.languages.items() if code and approved + in_work}
+    none = (0, 0)
+    parts = [
+        CoveragePart(LANGUAGES.get(code, code), *traits.languages.get(code, none), language=code)
+        for code in wanted | in_use
+    ]
+    return [
+        plans.part(part) for part in sorted(parts, key=lambda one: (-one.approved, -one.in_work, one.name))
+    ]
+
+
+def _moods(traits: TraitCounts, plans: _Plans) -> list[CoveragePart]:
+    """All moods, also those without an example; empty while no example was read and no mood has a target."""
+    if not any(traits.moods.get(key) for key in MOODS) and not any(key[4] for key in plans.targets):
+        return []
+    none = (0, 0)
+    return [
+        plans.part(CoveragePart(name, *traits.moods.get(key, none), mood=key)) for key, name in MOODS.items()
     ]

@@ -7,8 +7,10 @@ from typing import Any, Literal
 from django.db import connection
 from django.db.models import Q, QuerySet, Sum
 
-from annotation.models import Category, Example, Review, Revision, SearchBacklog
+from annotation.checks.languages import LANGUAGES
+from annotation.models import Category, CoverageTarget, Example, Review, Revision, SearchBacklog
 from annotation.queries.categories import edge_names
+from annotation.queries.traits import with_traits
 from annotation.text.changes import Changes, changes
 from core.lists.numbers import whole_number
 from core.lists.search import folded, pattern
@@ -19,7 +21,8 @@ def find_examples(project: Project, criteria: Mapping[str, Any]) -> QuerySet[Exa
     """The project's examples, newest first. One query.
 
     `criteria`, all optional: q (text, or "#12" for one example), status, slice ("-" for none), edge ("any" for every edge
-    case), source (a name), tag, origin, person (primary key of who wrote, submitted or reviewed it), import_id.
+    case), source (a name), tag, origin, person (primary key of who wrote, submitted or reviewed it), import_id, language and mood
+    ("-": the text does not tell).
     """
     matches = Example.objects.filter(project=project).order_by("-pk")
     for name in ("status", "origin", "source", "import_id"):
@@ -34,6 +37,7 @@ def find_examples(project: Project, criteria: Mapping[str, Any]) -> QuerySet[Exa
     if person := criteria.get("person"):
         reviewed = Review.objects.filter(by=person, undone_at=None).values("example_id")
         matches = matches.filter(Q(submitted_by=person) | Q(pk__in=reviewed))
+    matches = with_traits(matches, criteria)
     return with_text(matches, str(criteria.get("q") or ""))
 
 
@@ -84,16 +88,28 @@ def sources_of(project: Project) -> list[str]:
     return _values_in_use("source", project)
 
 
-def _values_in_use(column: Literal["slice", "source"], project: Project) -> list[str]:
-    # The column's name is one of ours, not a person's text.
+def languages_to_filter(project: Project) -> list[str]:
+    """The codes of the languages in use, of those that the project expects, and of those that have a target, sorted. Two queries."""
+    targets = CoverageTarget.objects.filter(project=project).exclude(language="")
+    in_use = _values_in_use("language", project, table="annotation_exampletrait")
+    wanted = {*in_use, *project.languages, *targets.values_list("language", flat=True)}
+    return sorted(code for code in wanted if code in LANGUAGES)
+
+
+def _values_in_use(
+    column: Literal["slice", "source", "language"],
+    project: Project,
+    table: Literal["annotation_example", "annotation_exampletrait"] = "annotation_example",
+) -> list[str]:
+    # The names are ours, not a person's text.
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             WITH RECURSIVE hop AS (
-                (SELECT {column} AS value FROM annotation_example
+                (SELECT {column} AS value FROM {table}
                  WHERE project_id = %(p)s AND {column} IS NOT NULL ORDER BY {column} LIMIT 1)
                 UNION ALL
-                SELECT (SELECT e.{column} FROM annotation_example e WHERE e.project_id = %(p)s AND e.{column} > hop.value
+                SELECT (SELECT e.{column} FROM {table} e WHERE e.project_id = %(p)s AND e.{column} > hop.value
                         ORDER BY e.{column} LIMIT 1)
                 FROM hop WHERE hop.value IS NOT NULL
             )

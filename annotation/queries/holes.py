@@ -30,22 +30,37 @@ class Hole:
 
 def holes_of(coverage: Coverage) -> list[Hole]:
     """Targets that are not reached, the largest gap first; then what the lists have and the examples do not; then empty cells."""
-    with_target = [*coverage.slices, *coverage.edges, *coverage.cells, *coverage.lengths]
-    short = sorted((part for part in with_target if part.missing), key=lambda part: -part.missing)
+    short = sorted((part for part in _with_target(coverage) if part.missing), key=lambda part: -part.missing)
     holes = [Hole(_short_words(part), part, part.missing) for part in short]
     empty = [
         part
-        for part in (*coverage.slices, *coverage.edges)
+        for part in (*coverage.slices, *coverage.edges, *coverage.moods)
         if part.listed and not part.approved and not part.target
     ]
     if coverage.approved:
-        holes += [Hole(f"{part.name}: no approved example", part, 10) for part in empty]
+        holes += [Hole(f"{_name(part)}: no approved example", part, 10) for part in empty]
     return [*holes, *_thin_cells(coverage)][:MOST_NAMED]
+
+
+def _with_target(coverage: Coverage) -> list[CoveragePart]:
+    return [
+        *coverage.slices,
+        *coverage.edges,
+        *coverage.cells,
+        *coverage.lengths,
+        *coverage.languages,
+        *coverage.moods,
+    ]
 
 
 def _short_words(part: CoveragePart) -> str:
     has = f"has {part.approved:,}" if part.approved else "has none"
-    return f"{part.name} {has} of {part.wanted:,} wanted"
+    return f"{_name(part)} {has} of {part.wanted:,} wanted"
+
+
+def _name(part: CoveragePart) -> str:
+    """A mood beside slices and edge cases: "Mood angry"."""
+    return f"Mood “{part.name.lower()}”" if part.mood else part.name
 
 
 def _thin_cells(coverage: Coverage) -> list[Hole]:
@@ -78,8 +93,8 @@ def _expected(coverage: Coverage, row: CoveragePart, cell: CoveragePart) -> floa
 def crowds_of(coverage: Coverage) -> list[str]:
     """Where there is much more than wanted, or than usual."""
     words = [
-        f"{part.name} has {part.approved:,}, and {part.wanted:,} are wanted"
-        for part in (*coverage.slices, *coverage.edges, *coverage.cells, *coverage.lengths)
+        f"{_name(part)} has {part.approved:,}, and {part.wanted:,} are wanted"
+        for part in _with_target(coverage)
         if part.target and part.approved >= 2 * part.wanted and part.approved - part.wanted >= LEAST_CROWD
     ]
     total, used = coverage.approved, [part for part in coverage.slices if part.approved]

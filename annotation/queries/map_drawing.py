@@ -3,13 +3,16 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from annotation.checks.languages import LANGUAGES
 from annotation.models import Example
+from annotation.moods import MOODS
 from annotation.queries.mapping import Intent, Point
 
 WIDTH, HEIGHT, MARGIN = 1000, 620, 24
 COLOURS = 5
 MOST_NAMES = 8
-SLICE, STATUS = "slice", "status"
+SLICE, STATUS, LANGUAGE, MOOD = "slice", "status", "language", "mood"
+COLOURED_BY = (SLICE, STATUS, LANGUAGE, MOOD)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,17 @@ def drawing_of(points: list[Point], intents: list[Intent], *, colour: str, chose
 
 
 def _name(point: Point, colour: str) -> str:
-    return str(Example.Status(point.status).label) if colour == STATUS else point.slice or "no slice"
+    if colour == STATUS:
+        return str(Example.Status(point.status).label)
+    if colour == LANGUAGE:
+        return _trait(point.language, LANGUAGES, "not clear")
+    if colour == MOOD:
+        return _trait(point.mood, MOODS, "not read")
+    return point.slice or "no slice"
+
+
+def _trait(key: str | None, names: dict[str, str], unclear: str) -> str:
+    return "not read yet" if key is None else names.get(key, key) or unclear
 
 
 def _is_faint(point: Point, chosen: int | None) -> bool:

@@ -72,12 +72,23 @@ class Point:
     intent: int
     slice: str
     status: str
+    language: str | None
+    mood: str | None
 
 
 def points_of(project: Project) -> list[Point]:
     """The examples that the map draws, as they are now; those that were removed are not among them. One query."""
     rows = ExamplePlace.objects.filter(project=project, shown=True).order_by("example")
-    values = rows.values_list("example_id", "x", "y", "intent", "example__slice", "example__status")
+    values = rows.values_list(
+        "example_id",
+        "x",
+        "y",
+        "intent",
+        "example__slice",
+        "example__status",
+        "example__trait__language",
+        "example__trait__mood",
+    )
     return [Point(*row) for row in values]
 
 

@@ -8,6 +8,7 @@ from django.db import OperationalError
 from django.db.models import QuerySet
 
 from annotation.models import Example, ExampleFinding
+from annotation.registry import base_of_lengths
 from annotation.runner.side import UncheckedRow, checked_rows
 from annotation.services.found import Checked, store_findings
 from core.database.races import sqlstate
@@ -33,6 +34,7 @@ def check_project(project: Project, ctx: RunContext) -> None:
     done = examples.filter(pk__lte=after).count() if after else 0
     left = total - done
     ctx.report(done=done, total=total, message=f"Reading {total:,} examples.", now=True)
+    base_of_lengths(project)  # asked here: the second process makes no query
     for chunk in checked_rows(project, _chunks(examples.filter(pk__gt=after)), rows=left):
         found += _store(project, chunk)
         done += len(chunk)

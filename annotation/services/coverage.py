@@ -8,8 +8,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotation.actions import AnnotationAction
+from annotation.checks.languages import LANGUAGES
 from annotation.lengths import BANDS
 from annotation.models import AuthoringTask, Category, CoverageTarget
+from annotation.moods import MOODS
 from annotation.queries.authoring import possible_owners, progress_of
 from annotation.queries.categories import edge_names
 from annotation.text.cleaning import clean_text
@@ -24,6 +26,7 @@ from core.text import one_line
 MOST_QUOTA = 100_000
 MOST_NUMBER = 1_000_000
 LONGEST_WANTED = 500
+PART = ("slice", "edge", "length", "language", "mood")
 Status = AuthoringTask.Status
 
 
@@ -38,11 +41,13 @@ def set_target(
     slice: str = "",  # noqa: A002
     edge: str = "",
     length: str = "",
+    language: str = "",
+    mood: str = "",
     owner: User | None = None,
 ) -> CoverageTarget:
     """Sets the target of a part of the data, or changes the one that it has. Raises Invalid for a part that the project does not
     have, and for an amount that cannot be reached."""
-    part = _part_words(project, slice, edge, length)
+    part = part_words(project, slice=slice, edge=edge, length=length, language=language, mood=mood)
     most = MOST_NUMBER if unit == CoverageTarget.Unit.NUMBER else 100
     if unit not in CoverageTarget.Unit.values or not 1 <= amount <= most:
         raise _wrong("amount", f"Give a number from 1 to {most:,}.")
@@ -52,6 +57,8 @@ def set_target(
         slice=slice,
         edge=edge,
         length=length,
+        language=language,
+        mood=mood,
         defaults={"amount": amount, "unit": unit, "owner": owner, "set_by": by},
     )
     words = (
@@ -65,31 +72,59 @@ def set_target(
 
 @transaction.atomic
 def remove_target(*, by: User, target: CoverageTarget) -> None:
-    part = _part_words(target.project, target.slice, target.edge, target.length, known_only=False)
+    part = _words(target.project, *(getattr(target, name) for name in PART))
     record(by=by, project=target.project, action=AnnotationAction.TARGET_REMOVED, obj=target, part=part)
     target.delete()
 
 
-def part_words(project: Project, *, slice: str = "", edge: str = "", length: str = "") -> str:  # noqa: A002
-    """The part in words: "Angry customer in customs". Invalid for one that the project does not have."""
-    return _part_words(project, slice, edge, length)
-
-
-def _part_words(project: Project, slice_name: str, edge: str, length: str, *, known_only: bool = True) -> str:
-    if length:
-        if length not in BANDS or slice_name or edge:
-            raise _wrong("length", "Choose a length, without a slice or a kind of edge case.")
-        return BANDS[length][0]
-    if not slice_name and not edge:
+def part_words(
+    project: Project,
+    *,
+    slice: str = "",  # noqa: A002
+    edge: str = "",
+    length: str = "",
+    language: str = "",
+    mood: str = "",
+) -> str:
+    """The part that a target is for, in words: "Angry customer in customs". Invalid for one that the project does not have."""
+    alone = [name for name, value in (("length", length), ("language", language), ("mood", mood)) if value]
+    if alone and (len(alone) > 1 or slice or edge):
+        raise _wrong(
+            alone[0], "Choose a length, a language or a mood alone, without a slice or a kind of edge case."
+        )
+    if length and length not in BANDS:
+        raise _wrong("length", "There is no such length.")
+    if not alone and not slice and not edge:
         raise _wrong("slice", "Choose a slice, a kind of edge case, or both.")
-    name = edge_names(project).get(edge, edge)
-    slices = Category.objects.filter(project=project, kind=Category.Kind.SLICE, merged_into=None)
-    kinds = Category.objects.filter(project=project, kind=Category.Kind.EDGE, merged_into=None)
-    if known_only and edge and not kinds.filter(key=edge).exists():
-        raise _wrong("edge", "This kind of edge case does not exist.")
-    if known_only and slice_name and not slices.filter(key=slice_name).exists():
-        raise _wrong("slice", "This slice is not on the project's list.")
-    return f"{name} in {slice_name}" if edge and slice_name else name or slice_name
+    _must_exist(project, slice, edge, language, mood)
+    return _words(project, slice, edge, length, language, mood)
+
+
+def _must_exist(project: Project, slice_name: str, edge: str, language: str, mood: str) -> None:
+    for field, kind, key, message in (
+        ("edge", Category.Kind.EDGE, edge, "This kind of edge case does not exist."),
+        ("slice", Category.Kind.SLICE, slice_name, "This slice is not on the project's list."),
+    ):
+        rows = Category.objects.filter(project=project, kind=kind, merged_into=None)
+        if key and not rows.filter(key=key).exists():
+            raise _wrong(field, message)
+    if language and language not in LANGUAGES:
+        raise _wrong("language", "Guildhall cannot recognise this language.")
+    if mood and mood not in MOODS:
+        raise _wrong("mood", f"The moods are {', '.join(MOODS)}.")
+
+
+def _words(project: Project, slice_name: str, edge: str, length: str, language: str, mood: str) -> str:
+    """ "Angry customer, refunds, in German"."""
+    name = edge_names(project).get(edge, edge) if edge else ""
+    parts = [
+        f"{MOODS.get(mood, mood)} customer" if mood else "",
+        f"{name} in {slice_name}" if name and slice_name else name or slice_name,
+        f"in {LANGUAGES.get(language, language)}" if language else "",
+        BANDS[length][0] if length else "",
+    ]
+    words = ", ".join(part for part in parts if part)
+    return words[:1].upper() + words[1:] if words.startswith("in ") else words
 
 
 def _must_be_member(project: Project, owner: User | None) -> None:
@@ -116,18 +151,26 @@ def create_task(
     wanted: str = "",
     slice: str = "",  # noqa: A002
     edge: str = "",
+    language: str = "",
+    mood: str = "",
     owner: User | None = None,
     due_on: date | None = None,
 ) -> AuthoringTask:
-    """A task to write `quota` examples for a slice, a kind of edge case, or both. Without `wanted` the part is named.
+    """A task to write `quota` examples for a slice, a kind of edge case, a language, a mood, or several of them together. Without
+    `wanted` the part is named.
 
     Raises Invalid for a part that the project does not have, a quota that is none, and an owner who cannot write here.
     """
-    part = _part_words(project, slice, edge, "")
+    if not (slice or edge or language or mood):
+        raise _wrong("slice", "Choose a slice, a kind of edge case, a language or a mood.")
+    _must_exist(project, slice, edge, language, mood)
+    part = _words(project, slice, edge, "", language, mood)
     task = AuthoringTask.objects.create(
         project=project,
         slice=slice,
         edge=edge,
+        language=language,
+        mood=mood,
         wanted=one_line(clean_text(wanted), most=LONGEST_WANTED) or part,
         quota=_quota(quota),
         owner=_owner(project, owner),

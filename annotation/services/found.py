@@ -14,6 +14,7 @@ from django.db.backends.utils import CursorWrapper
 
 from annotation.checks import CHECKS, TEXT_CHECKS, Finding, text_findings
 from annotation.checks.fingerprint import fingerprints
+from annotation.checks.traits import Traits, traits_of
 from annotation.models import Example, ExampleFinding
 from annotation.registry import finding_sources
 from core.models import Project
@@ -66,6 +67,13 @@ WHERE old.example_id = ANY(%(examples)s) AND old.status IN ('open', 'dismissed')
     END
 """
 _LACKING = ("invented", "not-checked")
+_TRAITS = """
+INSERT INTO annotation_exampletrait AS old (example_id, project_id, status, language, mood)
+SELECT e.id, e.project_id, e.status, n.language, n.mood
+FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS n (id, language, mood) JOIN annotation_example e USING (id)
+ON CONFLICT (example_id) DO UPDATE SET status = EXCLUDED.status, language = EXCLUDED.language, mood = EXCLUDED.mood
+WHERE (old.status, old.language, old.mood) IS DISTINCT FROM (EXCLUDED.status, EXCLUDED.language, EXCLUDED.mood)
+"""
 
 
 @dataclass(frozen=True)
@@ -86,18 +94,23 @@ def worth_storing(findings: Iterable[Finding]) -> list[Finding]:
 def check_and_store(
     example: Example, content: Mapping[str, Any], project: Project, findings: Iterable[Finding] | None = None
 ) -> None:
-    """Runs the text checks on the example's new text, in the caller's transaction; `findings`: they have run already. Four queries."""
+    """Runs the text checks on the example's new text, in the caller's transaction; `findings`: they have run already. Five queries."""
     if findings is None:
         findings = text_findings(content, project, example_id=example.pk)
     store_findings(project, [Checked(example.pk, example.content_hash, content, worth_storing(findings))])
 
 
-@transaction.atomic
 def store_findings(project: Project, checked: Sequence[Checked]) -> int:
-    """Stores the findings of these examples of one project; returns how many. Doing it again changes nothing.
+    """Stores the findings of these examples of one project, and what coverage reads from their texts (ExampleTrait); returns how many
+    findings. Doing it again changes nothing.
 
     An example whose text changed after it was read is left out: its newer text was checked when it was stored.
     """
+    return _store(project, checked, {one.example: traits_of(one.content) for one in checked})
+
+
+@transaction.atomic
+def _store(project: Project, checked: Sequence[Checked], traits: Mapping[int, Traits]) -> int:
     with connection.cursor() as cursor:
         current = _locked_as_read(cursor, project, checked)
         rows = [row for one in current for row in _rows(one)]
@@ -113,6 +126,11 @@ def store_findings(project: Project, checked: Sequence[Checked]) -> int:
                 "found": [row[0] for row in rows],
                 "fingerprints": [row[8] for row in rows],
             },
+        )
+        read = [(one.example, traits[one.example]) for one in current]
+        cursor.execute(
+            _TRAITS,
+            [[pk for pk, _ in read], [each.language for _, each in read], [each.mood for _, each in read]],
         )
     return len(rows)
 

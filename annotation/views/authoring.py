@@ -1,5 +1,7 @@
 """Authoring tasks: examples that are missing and that people write."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -20,6 +22,7 @@ from core.models import Role, User
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 
 Status = AuthoringTask.Status
+TASK_PART = ("slice", "edge", "language", "mood")
 
 
 def _task(access: Access, pk: int) -> AuthoringTask:
@@ -45,7 +48,8 @@ def tasks(request: HttpRequest, access: Access) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def task_new(request: HttpRequest, access: Access) -> HttpResponse:
     given = Params(request.GET)
-    initial = {"slice": given.text("slice"), "edge": given.text("edge"), "quota": given.number("quota") or 20}
+    initial: dict[str, Any] = {name: given.text(name) for name in TASK_PART}
+    initial["quota"] = given.number("quota") or 20
     data = request.POST if request.method == "POST" else None
     form = NewTaskForm(data, project=access.project, initial=initial)
     if form.is_valid():
@@ -68,6 +72,8 @@ def task_from_hole(request: HttpRequest, access: Access) -> HttpResponse:
         project=access.project,
         slice=given.text("slice"),
         edge=given.text("edge"),
+        language=given.text("language"),
+        mood=given.text("mood"),
         quota=given.number("quota", least=1, most=services.MOST_QUOTA) or 0,
         owner=_writer(access, given.number("owner")),
     )
@@ -113,7 +119,7 @@ def _page(request: HttpRequest, access: Access, one: AuthoringTask, form: TaskFo
         "seen": services.task_stamp(one),
         "can_change": access.has(*EXAMPLE_DECIDERS),
         "writes": access.has(Role.ANNOTATOR),
-        "page": cut(request, one.examples.select_related("submitted_by").order_by("-pk"), 25),
+        "page": cut(request, one.examples.select_related("submitted_by", "trait").order_by("-pk"), 25),
     }
     return render(request, "annotation/task.html", context, status=status_of(form))
 

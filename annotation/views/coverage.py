@@ -13,7 +13,7 @@ from annotation.models import AuthoringTask, CoverageTarget
 from annotation.queries.authoring import progress_of, tasks_of
 from annotation.queries.coverage import coverage as coverage_of
 from annotation.queries.holes import crowds_of, holes_of, milestones
-from annotation.services.coverage import part_words, remove_target, set_target
+from annotation.services.coverage import PART, part_words, remove_target, set_target
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
 from core.forms import status_of, take_errors
@@ -21,7 +21,6 @@ from core.lists.params import Params
 from core.models import Role
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 
-PART = ("slice", "edge", "length")
 MOST_TASKS = 5
 
 
@@ -46,14 +45,15 @@ def coverage(request: HttpRequest, access: Access) -> HttpResponse:
 @project_page(Role.ADMIN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def target(request: HttpRequest, access: Access) -> HttpResponse:
-    """The target of the part that the address names (`slice`, `edge`, `length`)."""
+    """The target of the part that the address names (`slice`, `edge`, `length`, `language`, `mood`)."""
     given = Params(request.GET)
     part = {name: given.text(name, most=120) for name in PART}
     try:
         words = part_words(access.project, **part)
     except Invalid:
         messages.info(
-            request, "Choose what the target is for: “Set” beside a slice, an edge case or a length."
+            request,
+            "Choose what the target is for: “Set” beside a slice, an edge case, a length, a language or a mood.",
         )
         return redirect("quality:coverage", access.project.slug)
     present = CoverageTarget.objects.filter(project=access.project, **part).first()

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from annotation.links import annotation_subnav
-from annotation.queries.map_drawing import HEIGHT, SLICE, STATUS, WIDTH, drawing_of
+from annotation.queries.map_drawing import COLOURED_BY, HEIGHT, SLICE, WIDTH, drawing_of
 from annotation.queries.mapping import examples_with, map_of, points_of, read_facts
 from annotation.services.mapping import start_map
 from core.access import Access, project_page
@@ -20,16 +20,17 @@ from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def example_map(request: HttpRequest, access: Access) -> HttpResponse:
-    """The newest map; with `intent` the examples of one intent. `colour` is slice or status."""
+    """The newest map; with `intent` the examples of one intent. `colour` is slice, status, language or mood."""
     given = Params(request.GET)
     made = map_of(access.project)
     facts = read_facts(made) if made is not None else None
-    colour = given.choice("colour", (SLICE, STATUS), SLICE)
+    colour = given.choice("colour", COLOURED_BY, SLICE)
     context: dict[str, Any] = {
         "made": made,
         "run": made.run if made is not None else None,
         "facts": facts,
         "colour": colour,
+        "colours": COLOURED_BY,
         "size": (WIDTH, HEIGHT),
         "can_make": access.has(*EXAMPLE_DECIDERS),
         "subnav": annotation_subnav(access, "quality:findings"),

@@ -31,7 +31,7 @@ NEWEST = 30  # revisions on the page: each is compared with the one before, word
 def examples(request: HttpRequest, access: Access) -> HttpResponse:
     filters = ExampleFilter(request.GET, project=access.project)
     criteria = filters.criteria()
-    examples = filters.shown(find_examples(access.project, criteria)).select_related("submitted_by")
+    examples = filters.shown(find_examples(access.project, criteria)).select_related("submitted_by", "trait")
     found = newest_matches(access.project, criteria) if filters.is_valid() else Found([], False)
     if found is not None:
         page = requested(request, FoundPaginator(examples, 25, found.ids, found.more))
@@ -59,7 +59,7 @@ def examples_download(request: HttpRequest, access: Access) -> StreamingHttpResp
 
 def _example(access: Access, pk: int) -> Example:
     return access.get(
-        Example.objects.select_related("created_by", "submitted_by", "project"),
+        Example.objects.select_related("created_by", "submitted_by", "project", "trait"),
         pk=pk,
     )
 

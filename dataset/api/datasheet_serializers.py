@@ -94,6 +94,7 @@ class FindingRowsSerializer(serializers.Serializer[Any]):
     check = serializers.CharField()
     level = serializers.ChoiceField(choices=RowFinding.Level.choices)
     rows = serializers.IntegerField()
+    dismissed = serializers.IntegerField(help_text="Rows in which people had dismissed all of these.")
 
 
 class ReportFactsSerializer(serializers.Serializer[Any]):
@@ -118,12 +119,25 @@ class ReportSerializer(serializers.Serializer[Any]):
 
 
 class RowFindingSerializer(serializers.ModelSerializer[RowFinding]):
-    """What a check found in one row: its first finding of this level, and how many there are."""
+    """What a check found in one row: its first finding of this level, how many there are, and how many of them people had dismissed when
+    the report was made, the first one with its reason."""
 
     example = serializers.IntegerField(source="row.example_id", read_only=True)
     check = serializers.CharField(source="check_name", read_only=True)
 
+    dismissed_by = PersonSerializer(read_only=True, allow_null=True)
+
     class Meta:
         model = RowFinding
-        fields = ("position", "example", "check", "level", "says", "found")
+        fields = (
+            "position",
+            "example",
+            "check",
+            "level",
+            "says",
+            "found",
+            "dismissed",
+            "dismissed_by",
+            "reason",
+        )
         read_only_fields = fields

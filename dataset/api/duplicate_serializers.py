@@ -8,8 +8,8 @@ from rest_framework import serializers
 from core.api.fields import Body, IdField, SeenField, TextField
 from core.api.serializers import PersonSerializer, RunSerializer
 from dataset.models import DuplicateCluster, DuplicateSearch, NearTest
-from dataset.queries.duplicates import members_of
-from dataset.services.duplicates import LONGEST_REASON, cluster_stamp
+from dataset.queries.duplicates import members_in, members_of
+from dataset.services.duplicates import LONGEST_REASON, KeepRule, cluster_stamp
 
 MOST_TOLD = 1000
 
@@ -75,14 +75,17 @@ class OpenClusterSerializer(ClusterSerializer):
 
     @extend_schema_field(MemberSerializer(many=True))
     def get_members(self, cluster: DuplicateCluster) -> list[dict[str, Any]]:
-        return [dict(one) for one in MemberSerializer(members_of(cluster, MOST_TOLD), many=True).data]
+        return [
+            dict(one)
+            for one in MemberSerializer(members_of(cluster, members_in(cluster)[:MOST_TOLD]), many=True).data
+        ]
 
     def get_seen(self, cluster: DuplicateCluster) -> str:
         return cluster_stamp(cluster)
 
 
 class SettleClusterSerializer(Body):
-    """Give `keep`, or `all_wanted` with a reason."""
+    """Give `keep`, a `rule` that chooses one to keep, or `all_wanted` with a reason."""
 
     keep = serializers.ListField(
         child=IdField(),
@@ -91,6 +94,7 @@ class SettleClusterSerializer(Body):
         max_length=10_000,
         help_text="The examples to keep; all others of the cluster are retired.",
     )
+    rule = serializers.ChoiceField(choices=KeepRule.choices, required=False, default="", allow_blank=True)
     all_wanted = serializers.BooleanField(required=False, default=False)
     reason = TextField(required=False, default="", allow_blank=True, max_length=LONGEST_REASON)
     seen = SeenField()
@@ -98,6 +102,8 @@ class SettleClusterSerializer(Body):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["all_wanted"] and attrs["keep"]:
             raise serializers.ValidationError({"keep": ["Leave it out when all are wanted."]})
+        if attrs["rule"] and (attrs["keep"] or attrs["all_wanted"]):
+            raise serializers.ValidationError({"rule": ["Give it alone."]})
         return attrs
 
 
@@ -114,3 +120,18 @@ class NearTestSerializer(serializers.ModelSerializer[NearTest]):
         model = NearTest
         fields = ("example", "status", "similarity", "test_example", "version", "test_messages")
         read_only_fields = fields
+
+
+class RetireNearSerializer(Body):
+    """Which examples of the list to retire; all of it without `examples`."""
+
+    examples = serializers.ListField(
+        child=IdField(), required=False, allow_null=True, default=None, max_length=10_000
+    )
+    search = IdField(
+        required=False, help_text="The id of the search whose list was read; 409 when there is a newer one."
+    )
+
+
+class RetiredNearSerializer(serializers.Serializer[Any]):
+    examples = serializers.IntegerField(help_text="How many examples got another status.")

@@ -1,6 +1,6 @@
 """Duplicates: search, list clusters, settle them, and the examples that are too near to test rows."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -17,19 +17,22 @@ from dataset.api.duplicate_serializers import (
     DuplicateSearchSerializer,
     NearTestSerializer,
     OpenClusterSerializer,
+    RetiredNearSerializer,
+    RetireNearSerializer,
     SettleClusterSerializer,
 )
 from dataset.filters import DuplicateFilter
 from dataset.models import DuplicateCluster, DuplicateSearch, NearTest
 from dataset.queries.duplicates import clusters_of, last_search, near_test_of
 from dataset.services.duplicate_searches import start_search
-from dataset.services.duplicates import settle, undo_settlement
+from dataset.services.duplicates import KeepRule, settle, undo_settlement
+from dataset.services.near_tests import retire_near, undo_retired_near
 
 
 class _Duplicates(ProjectAPIView):
     serializer_class: type[BaseSerializer[Any]] = ClusterSerializer
     queryset: QuerySet[Any] = DuplicateCluster.objects.none()
-    read_roles = EXAMPLE_READERS
+    read_roles: ClassVar[tuple[str, ...]] = EXAMPLE_READERS
     write_roles = EXAMPLE_DECIDERS
 
     def cluster(self, pk: int) -> DuplicateCluster:
@@ -86,6 +89,29 @@ class NearTestView(mixins.ListModelMixin, _Duplicates):
         return self.list(request)
 
 
+class RetireNearTestView(_Duplicates):
+    serializer_class = RetiredNearSerializer
+    read_roles = EXAMPLE_DECIDERS
+
+    @extend_schema(request=RetireNearSerializer, responses={200: RetiredNearSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Retires examples that are too near to a test row, at most 5,000 at once. 409 when a newer search replaced the list."""
+        retired = retire_near(
+            by=self.access.user, project=self.access.project, **self.body(RetireNearSerializer)
+        )
+        return Response({"examples": retired})
+
+
+class UndoNearTestView(_Duplicates):
+    serializer_class = RetiredNearSerializer
+    read_roles = EXAMPLE_DECIDERS
+
+    @extend_schema(request=None, responses={200: RetiredNearSerializer})
+    def post(self, request: Request, slug: str) -> Response:
+        """Brings back what you retired from the list last, within ten minutes. 409 when there is nothing to undo."""
+        return Response({"examples": undo_retired_near(by=self.access.user, project=self.access.project)})
+
+
 class ClusterView(_Duplicates):
     serializer_class = OpenClusterSerializer
 
@@ -105,11 +131,17 @@ class SettleClusterView(_Duplicates):
         settle(
             by=self.access.user,
             cluster=cluster,
-            keep=None if values["all_wanted"] else values["keep"],
+            keep=_keep(values),
             reason=values["reason"],
             seen=values["seen"],
         )
         return self.told(pk)
+
+
+def _keep(values: dict[str, Any]) -> KeepRule | list[int] | None:
+    if values["all_wanted"]:
+        return None
+    return KeepRule(values["rule"]) if values["rule"] else list(values["keep"])
 
 
 class UndoView(_Duplicates):

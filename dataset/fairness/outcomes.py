@@ -6,10 +6,8 @@ All but the length read English words. They measure wording, not what was meant:
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
-from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+from annotation.checks.sentiment import sentiment
 
 # Markers of politeness, after Danescu-Niculescu-Mizil et al., "A Computational Approach to Politeness with Application to Social
 # Factors", ACL 2013, table 3; the strategies that a marker in an answer can show. Each kind counts once.
@@ -86,19 +84,6 @@ def granted(text: str) -> float | None:
 
 def words(text: str) -> float:
     return float(len(text.split()))
-
-
-@cache
-def _vader() -> Any:
-    return SentimentIntensityAnalyzer()
-
-
-MOST_READ = 20_000  # characters: VADER's time grows faster than the text
-
-
-def sentiment(text: str) -> float:
-    """VADER's compound score, -1 to 1 (Hutto & Gilbert, ICWSM 2014), of the first 20,000 characters."""
-    return float(_vader().polarity_scores(text[:MOST_READ])["compound"])
 
 
 @dataclass(frozen=True)

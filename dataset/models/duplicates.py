@@ -152,9 +152,26 @@ class NearTest(models.Model):
     example = models.OneToOneField(Example, on_delete=models.CASCADE, related_name="near_test")
     row = models.ForeignKey(DatasetRow, on_delete=models.CASCADE, related_name="+")
     similarity = models.FloatField(help_text="Jaccard similarity of the turns, 0.8 to 1.")
+    was = models.CharField(
+        max_length=10,
+        choices=Example.Status.choices,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The status that it had when it was retired from the list.",
+    )
+    retired_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
+    retired_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-similarity", "example"]
+        constraints = [
+            models.CheckConstraint(
+                name="near_test_retired",
+                condition=models.Q(was="", retired_at=None)
+                | (~models.Q(was="") & ~models.Q(retired_at=None)),
+            ),
+        ]
         indexes = [models.Index(name="near_test_list", fields=["project", "-similarity", "example"])]
 
     def __str__(self) -> str:

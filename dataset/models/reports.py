@@ -22,7 +22,8 @@ class VersionReport(models.Model):
 
 
 class RowFinding(models.Model):
-    """What one check found in the frozen text of one row: its first finding of this level, and how many there are."""
+    """What one check found in the frozen text of one row: its first finding of this level that nobody dismissed (else the first one),
+    and how many there are."""
 
     class Level(models.TextChoices):
         BAD = "bad", "Problem"
@@ -36,12 +37,26 @@ class RowFinding(models.Model):
     level = models.CharField(max_length=4, choices=Level.choices)
     says = models.TextField()
     found = models.PositiveIntegerField(help_text="findings of this check and level in this row")
+    dismissed = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="how many of them people had dismissed when the report was made"
+    )
+    dismissed_by = models.ForeignKey(
+        "core.User", null=True, on_delete=models.PROTECT, related_name="+", help_text="The first one's."
+    )
+    reason = models.CharField(
+        max_length=300, blank=True, default="", db_default="", help_text="Why the first one was dismissed."
+    )
 
     class Meta:
         ordering = ["position", "id"]
         constraints = [
             models.UniqueConstraint(name="row_finding_once", fields=["row", "check_name", "level"]),
             models.CheckConstraint(name="row_finding_level", condition=models.Q(level__in=["bad", "warn"])),
+            models.CheckConstraint(
+                name="row_finding_dismissed",
+                condition=models.Q(dismissed=0, reason="", dismissed_by=None)
+                | (models.Q(dismissed__gte=1, dismissed__lte=models.F("found")) & ~models.Q(reason="")),
+            ),
         ]
         indexes = [
             models.Index(name="row_finding_list", fields=["dataset", "check_name", "level", "position"]),

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from dataset.models import (
 )
 
 Kind, Status = DuplicateCluster.Kind, DuplicateCluster.Status
-MOST_SHOWN = 200  # members on a page
+ON_A_PAGE = 200  # members of a cluster
 
 
 def last_search(project: Project) -> DuplicateSearch | None:
@@ -118,9 +118,14 @@ class MemberShown:
         return self.example.status != Example.Status.RETIRED
 
 
-def members_of(cluster: DuplicateCluster, most: int = MOST_SHOWN) -> list[MemberShown]:
-    """The first `most` members. Three queries."""
-    members = list(cluster.members.select_related("example").order_by("example")[:most])
+def members_in(cluster: DuplicateCluster) -> QuerySet[DuplicateMember]:
+    """The members in their order, with their examples."""
+    return cluster.members.select_related("example").order_by("example")
+
+
+def members_of(cluster: DuplicateCluster, members: Iterable[DuplicateMember]) -> list[MemberShown]:
+    """These members as they are shown. Two queries."""
+    members = list(members)
     ids = [member.example_id for member in members]
     versions: dict[int, list[int]] = defaultdict(list)
     tests: set[int] = set()
@@ -144,19 +149,28 @@ def members_of(cluster: DuplicateCluster, most: int = MOST_SHOWN) -> list[Member
 _ORDER = [Example.Status.APPROVED, Example.Status.IN_REVIEW, Example.Status.RETURNED, Example.Status.QUEUED]
 
 
+def worked_on(example: Example, *, held_out: bool) -> tuple[bool, int, int, int]:
+    """Sorts the examples of a cluster: a test row first, since the others would be withheld anyway; then what people have approved and
+    worked on most."""
+    return not held_out, _ORDER.index(Example.Status(example.status)), -example.revision, example.pk
+
+
+def test_rows_of(examples: Collection[int]) -> set[int]:
+    """Those of the examples that are a test row of a dataset version. One query."""
+    rows = DatasetRow.objects.filter(example__in=examples, split=GroupSplit.Split.TEST)
+    return set(rows.values_list("example", flat=True))
+
+
+def clusters_with(example: Example) -> QuerySet[DuplicateCluster]:
+    """The clusters that the example is in, open ones first: what a search found for it, and how people settled it. One query."""
+    clusters = DuplicateCluster.objects.filter(members__example=example).select_related("settled_by")
+    return clusters.order_by("status", "kind", "id")
+
+
 def _suggest(shown: Sequence[MemberShown]) -> None:
-    """A test row, since the others would be withheld anyway; then what people have approved and worked on most."""
     usable = [one for one in shown if one.usable]
     if usable:
-        best = min(
-            usable,
-            key=lambda one: (
-                not one.held_out,
-                _ORDER.index(Example.Status(one.example.status)),
-                -one.example.revision,
-                one.example.pk,
-            ),
-        )
+        best = min(usable, key=lambda one: worked_on(one.example, held_out=one.held_out))
         best.suggested = True
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from annotation.checks import CHECKS
@@ -29,11 +29,12 @@ class SourceRows:
 
 @dataclass(frozen=True)
 class FindingRows:
-    """How many rows have a finding of this check and level."""
+    """How many rows have a finding of this check and level; of `dismissed` rows people had dismissed all of these."""
 
     check: str
     level: str
     rows: int
+    dismissed: int = 0  # not counted in reports from before this number
 
     @property
     def level_label(self) -> str:
@@ -135,11 +136,18 @@ def source_details(source: Source) -> tuple[tuple[str, str], ...]:
     return tuple((label, text) for label, text in details if text)
 
 
-def findings_of(dataset: DatasetVersion, *, check: str = "", level: str = "") -> QuerySet[RowFinding]:
-    """The findings left, in the order of the rows, with their frozen texts (`row.revision.content`). One query."""
+def findings_of(
+    dataset: DatasetVersion, *, check: str = "", level: str = "", state: str = ""
+) -> QuerySet[RowFinding]:
+    """The findings left, in the order of the rows, with their frozen texts (`row.revision.content`). `state`: "open" for those that not
+    all were dismissed of when the report was made, "dismissed" for the others. One query."""
     found = RowFinding.objects.filter(dataset=dataset, dataset__report__made_at__isnull=False)
     if check:
         found = found.filter(check_name=check)
     if level:
         found = found.filter(level=level)
-    return found.select_related("row__revision").order_by("position", "id")
+    if state == "open":
+        found = found.filter(dismissed__lt=F("found"))
+    elif state == "dismissed":
+        found = found.filter(dismissed=F("found"))
+    return found.select_related("row__revision", "dismissed_by").order_by("position", "id")

@@ -6,6 +6,7 @@ what the examples are now. Findings are stored as they are found; nobody sees th
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 from django.db.models import Count, Max, Min, Q
 
 from annotation.checks import TEXT_CHECKS, text_findings
+from annotation.checks.fingerprint import fingerprints
+from annotation.models import ExampleFinding
+from annotation.services.found import worth_storing
 from core.models import Project
 from core.runs.context import RunContext
 from core.runs.outside import Report
@@ -24,7 +28,6 @@ from dataset.services.reports import finish_report
 
 BATCH = 1000
 MOST_NAMED = 200  # sources with their licenses, and tags; the rest is one number
-LEVELS = (RowFinding.Level.BAD, RowFinding.Level.WARN)
 
 
 def run(ctx: RunContext) -> None:
@@ -59,17 +62,57 @@ def _findings(
         dataset=dataset, position__gte=positions[0], position__lte=positions[-1]
     )
     keys = dict(of_version.values_list("position", "pk"))
+    dismissed = dismissals_of([row["example"] for row in portion])
     for row in portion:
-        for (name, level), (says, found) in tally.add(row).items():
+        for (name, level), found in tally.add(row, dismissed.get(row["example"], {})).items():
             yield RowFinding(
                 row_id=keys[row["position"]],
                 dataset=dataset,
                 position=row["position"],
                 check_name=name,
                 level=level,
-                says=says,
-                found=found,
+                says=found.says,
+                found=found.found,
+                dismissed=found.dismissed,
+                dismissed_by_id=found.why.by if found.why else None,
+                reason=found.why.reason if found.why else "",
             )
+
+
+@dataclass(frozen=True)
+class Dismissal:
+    """Who dismissed a finding (the id of a user), and why."""
+
+    by: int | None
+    reason: str
+
+
+@dataclass
+class RowFound:
+    """What one check found in one row, at one level, as RowFinding keeps it."""
+
+    says: str = ""
+    found: int = 0
+    dismissed: int = 0
+    why: Dismissal | None = None
+
+    def add(self, says: str, why: Dismissal | None) -> None:
+        if not self.found or (why is None and self.found == self.dismissed):
+            self.says = says
+        self.found += 1
+        self.dismissed += why is not None
+        self.why = self.why or why
+
+
+def dismissals_of(examples: list[int]) -> dict[int, dict[str, Dismissal]]:
+    """{example: {fingerprint of a finding: its dismissal}}: what people have dismissed until now. One query."""
+    found: dict[int, dict[str, Dismissal]] = {}
+    rows = ExampleFinding.objects.filter(example__in=examples, status=ExampleFinding.Status.DISMISSED)
+    for example, fingerprint, by, reason in rows.values_list(
+        "example", "fingerprint", "decided_by", "reason"
+    ):
+        found.setdefault(example, {})[fingerprint] = Dismissal(by, reason)
+    return found
 
 
 def _of_rows(dataset: DatasetVersion) -> dict[str, Any]:
@@ -96,10 +139,13 @@ class ReportTally:
         self._tags: Counter[str] = Counter()
         self._groups: set[int] = set()  # by hash: a million names would be large
         self._found: Counter[tuple[str, str]] = Counter()
+        self._dismissed: Counter[tuple[str, str]] = Counter()
         self._words: dict[str, Counter[int]] = {"prompt": Counter(), "completion": Counter()}
 
-    def add(self, row: Mapping[str, Any]) -> dict[tuple[str, str], tuple[str, int]]:
-        """Counts a row. Gives its findings: {(check, level): (the first one's words, how many)}."""
+    def add(
+        self, row: Mapping[str, Any], dismissals: Mapping[str, Dismissal]
+    ) -> dict[tuple[str, str], RowFound]:
+        """Counts a row. Gives its findings by (check, level). `dismissals`: those of its example, by fingerprint."""
         self._rows += 1
         self._sources[row["source"], row["license"]] += 1
         if row["edge"]:
@@ -111,12 +157,13 @@ class ReportTally:
         self._counts["several_turns"] += sum(turn["role"] == "user" for turn in row["messages"]) > 1
         self._words["prompt"][sum(len(turn["content"].split()) for turn in row["messages"])] += 1
         self._words["completion"][len(row["completion"].split())] += 1
-        found: dict[tuple[str, str], tuple[str, int]] = {}
-        for finding in text_findings(row, self._project, example_id=row["example"]):
-            if finding.level in LEVELS:
-                says, count = found.get((finding.check, finding.level), (finding.says, 0))
-                found[finding.check, finding.level] = says, count + 1
+        findings = worth_storing(text_findings(row, self._project, example_id=row["example"]))
+        found: dict[tuple[str, str], RowFound] = {}
+        for finding, fingerprint in zip(findings, fingerprints(findings, row), strict=True):
+            one = found.setdefault((finding.check, finding.level), RowFound())
+            one.add(finding.says, dismissals.get(fingerprint))
         self._found.update(found.keys())
+        self._dismissed.update(key for key, one in found.items() if one.dismissed == one.found)
         self.with_findings += bool(found)
         return found
 
@@ -135,7 +182,10 @@ class ReportTally:
             "words": {name: _spread(counts, self._rows) for name, counts in self._words.items()},
             "checks": list(TEXT_CHECKS),
             "with_findings": self.with_findings,
-            "findings": [[name, level, rows] for (name, level), rows in self._found.most_common()],
+            "findings": [
+                [name, level, rows, self._dismissed[name, level]]
+                for (name, level), rows in self._found.most_common()
+            ],
         }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, OuterRef, Subquery, TextChoices
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -24,6 +24,7 @@ from core.seen import must_be_as_seen, stamp
 from core.text import one_line
 from dataset.actions import DatasetAction
 from dataset.models import DuplicateCluster, DuplicateMember
+from dataset.queries.duplicates import test_rows_of, worked_on
 
 Status, Outcome = DuplicateCluster.Status, DuplicateCluster.Outcome
 LONGEST_REASON = 300
@@ -79,16 +80,28 @@ def _reason(text: str, *, required: bool) -> str:
     raise Invalid("Nothing was done.", message, fields={"reason": [message]})
 
 
+class KeepRule(TextChoices):
+    """Which one of a cluster's examples in use is kept, for clusters that nobody wants to read through."""
+
+    REVIEWED = (
+        "reviewed",
+        "The one that people worked on most: a test row, else approved, with the most revisions",
+    )
+    OLDEST = "oldest", "The oldest"
+    NEWEST = "newest", "The newest"
+
+
 @transaction.atomic
 def settle(
     *,
     by: User,
     cluster: DuplicateCluster,
-    keep: Collection[int] | None,
+    keep: Collection[int] | KeepRule | None,
     reason: str = "",
     seen: str = "",
 ) -> DuplicateCluster:
-    """Keeps the examples `keep` of an open cluster and retires its others; None says that all are wanted, for a reason.
+    """Keeps the examples `keep` of an open cluster, or the one that a rule chooses, and retires its others; None says that all are
+    wanted, for a reason.
 
     Raises Invalid when nothing or everything is kept, or for an id that is not a member in use; Conflict when somebody else settled
     it first, or something changed after the person saw it (`seen`, see `cluster_stamp`).
@@ -100,6 +113,8 @@ def settle(
         raise Conflict(f"{name} settled this cluster before you.", "Reload the page to see how.")
     must_be_as_seen(seen, *_standing(cluster), label="The cluster")
     members = list(cluster.members.select_related("example").order_by("example"))
+    if isinstance(keep, KeepRule):
+        keep = _chosen_by(keep, members)
     retired = [] if keep is None else _to_retire(members, set(keep))
     were = retire_many(retired)
     for member in members:
@@ -117,6 +132,16 @@ def settle(
     _recount(shared)
     _record_settled(by, cluster, members, were)
     return cluster
+
+
+def _chosen_by(rule: KeepRule, members: Sequence[DuplicateMember]) -> list[int]:
+    usable = [member.example for member in members if member.example.status != Example.Status.RETIRED]
+    if not usable:
+        return []
+    if rule == KeepRule.REVIEWED:
+        tested = test_rows_of([example.pk for example in usable])
+        return [min(usable, key=lambda one: worked_on(one, held_out=one.pk in tested)).pk]
+    return [(min if rule == KeepRule.OLDEST else max)(example.pk for example in usable)]
 
 
 def _to_retire(members: Sequence[DuplicateMember], keep: set[int]) -> list[int]:

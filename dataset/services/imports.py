@@ -27,7 +27,13 @@ from dataset.services.duplicate_searches import forget_clusters
 # Removing more examples than this changes what PostgreSQL's planner should know of the tables.
 _MANY = 2000
 # What is deleted with the examples of an import.
-_OF_EXAMPLES = ("annotation_revision", "annotation_examplesearch", "annotation_examplefinding")
+_OF_EXAMPLES = (
+    "annotation_revision",
+    "annotation_examplesearch",
+    "annotation_examplefinding",
+    "annotation_exampletrait",
+    "annotation_exampleplace",
+)
 
 
 def start_import(

@@ -19,12 +19,13 @@ from dataset.filters import DuplicateFilter
 from dataset.forms import SettleForm
 from dataset.models import DuplicateCluster
 from dataset.queries.duplicates import (
-    MOST_SHOWN,
+    ON_A_PAGE,
     chosen_at_first,
     clusters_of,
     consequences_of,
     last_finished,
     last_search,
+    members_in,
     members_of,
     near_test_of,
     next_open,
@@ -32,7 +33,8 @@ from dataset.queries.duplicates import (
     question_of,
 )
 from dataset.services.duplicate_searches import start_search
-from dataset.services.duplicates import cluster_stamp, settle, undo_settlement
+from dataset.services.duplicates import KeepRule, cluster_stamp, settle, undo_settlement
+from dataset.services.near_tests import MOST_AT_ONCE, retire_near, retired_lately, undo_retired_near
 
 
 @project_page(*EXAMPLE_READERS)
@@ -75,8 +77,41 @@ def duplicates_find(request: HttpRequest, access: Access) -> HttpResponse:
 @require_safe
 def near_test(request: HttpRequest, access: Access) -> HttpResponse:
     """Examples that a freeze will withhold, each with its test row."""
-    context = {"page": cut(request, near_test_of(access.project), 25), **_search(access)}
+    context = {
+        "page": cut(request, near_test_of(access.project), 25),
+        "undo": retired_lately(access.user, access.project) if access.has(*EXAMPLE_DECIDERS) else None,
+        **_search(access),
+    }
     return render(request, "datasets/near_test.html", context)
+
+
+@project_page(*EXAMPLE_DECIDERS)
+@require_POST
+def near_test_retire(request: HttpRequest, access: Access) -> HttpResponse:
+    """Retires the selected examples, or all of the list that the page showed (`all`, the number of its search)."""
+    given = Params(request.POST)
+    retired = retire_near(
+        by=access.user,
+        project=access.project,
+        examples=None if given.flag("all") else given.numbers("example"),
+        search=given.number("search") or 0,
+    )
+    if retired:
+        left = " Choose it again for the others." if retired == MOST_AT_ONCE else ""
+        messages.success(
+            request, f"{counted(retired, 'example')} retired.{left} You can undo this for ten minutes."
+        )
+    else:
+        messages.warning(request, "Nothing was selected, or somebody retired these examples before you.")
+    return redirect("datasets:near-test", access.project.slug)
+
+
+@project_page(*EXAMPLE_DECIDERS)
+@require_POST
+def near_test_undo(request: HttpRequest, access: Access) -> HttpResponse:
+    restored = undo_retired_near(by=access.user, project=access.project)
+    messages.success(request, f"{counted(restored, 'example')} brought back, with the status that they had.")
+    return redirect("datasets:near-test", access.project.slug)
 
 
 def _cluster(access: Access, pk: int) -> DuplicateCluster:
@@ -90,8 +125,9 @@ def _page(
     form: SettleForm | None,
     status: int = 200,
 ) -> HttpResponse:
-    shown = members_of(cluster)
-    first = shown[0].example if shown else cluster.first
+    page = cut(request, members_in(cluster), ON_A_PAGE)
+    shown = members_of(cluster, page.object_list)
+    first = cluster.first
     consequences = consequences_of(shown)
     open_now = cluster.status == DuplicateCluster.Status.OPEN
     chosen = form.kept() if form else chosen_at_first(cluster, shown)
@@ -102,7 +138,9 @@ def _page(
         "several": len({one.member.part for one in shown} - {0}) > 1,
         "first_question": question_of(first.messages),
         "consequences": consequences,
-        "more": max(0, cluster.size - MOST_SHOWN),
+        "page": page,
+        "more": max(0, cluster.size - len(shown)),
+        "rules": KeepRule.choices,
         "is_open": open_now,
         "can_settle": access.has(*EXAMPLE_DECIDERS) and open_now,
         "can_undo": access.has(*EXAMPLE_DECIDERS) and not open_now,
@@ -130,7 +168,7 @@ def duplicate_settle(request: HttpRequest, access: Access, pk: int) -> HttpRespo
         settled = settle(
             by=access.user,
             cluster=cluster,
-            keep=None if form.all_wanted() else form.kept(),
+            keep=None if form.all_wanted() else form.rule() or form.kept(),
             reason=form.reason(),
             seen=Params(request.POST).text("seen", most=40),
         )

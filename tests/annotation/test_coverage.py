@@ -222,6 +222,7 @@ def test_coverage_by_program(world: World, as_user: SignIn):
     found = client.get(where).json()
     assert found["missing"][0] == {
         "words": "Customs has 12 of 80 wanted", "missing": 68, "slice": "Customs", "edge": "", "length": "",
+        "language": "", "mood": "",
     }  # fmt: skip
     assert found["slices"][0]["wanted"] == 80
     strange = {**body, "owner": world.neighbour.pk}

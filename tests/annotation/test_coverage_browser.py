@@ -11,6 +11,7 @@ from annotation.models import AuthoringTask, Category, Example
 from annotation.runner.mapping import make_map
 from annotation.services.adopting import adopt_slices
 from annotation.services.coverage import create_task, set_target
+from annotation.services.found import check_and_store
 from annotation.services.mapping import start_map
 from core.models import Run, User
 from dataset.models import Source
@@ -51,6 +52,17 @@ def desk(transactional_db: None) -> World:
         wanted="Customers who ask twice when a storm delays them", due_on=timezone.localdate(),
     )  # fmt: skip
     Example.objects.filter(slice="delays at sea").update(task=one)
+    for at, question in enumerate(
+        ("This is ridiculous, I am furious. My shipment is late for the third time.",
+         "Wo bleibt meine Sendung? Ich warte seit zwei Wochen auf die Lieferung aus Hamburg.")
+    ):  # fmt: skip
+        make_example(
+            world.project, question=question, slice="refunds", status="approved", completion=f"Sorry {at}."
+        )
+    for example in Example.objects.filter(project=world.project)[5:]:
+        check_and_store(example, example.content(), world.project)
+    set_target(by=world.admin, project=world.project, mood="angry", amount=20)
+    set_target(by=world.admin, project=world.project, language="fr", amount=10)
     made = start_map(by=world.admin, project=world.project)
     make_map(made, report=quiet)
     Run.objects.filter(pk=made.run_id).update(status="succeeded")
@@ -91,12 +103,43 @@ def test_a_hole_becomes_a_task_and_an_example_by_keyboard(desk: World, browser: 
     assert Example.objects.get(task=task).edge == ""
 
 
+@pytest.mark.parametrize("size", [look.WIDE, look.PHONE])
+def test_a_mood_that_is_missing_becomes_a_task_in_a_slice(
+    desk: World, browser: Browser, live_server, size: tuple[int, int]
+) -> None:
+    """From the bar of a mood to its examples, and to a task for angry questions about refunds."""
+    slug = desk.project.slug
+    where = reverse("quality:coverage", args=[slug])
+    page = open_page(browser, live_server.url, desk.admin, where, size)
+    expect(page.get_by_text("Mood “angry” has 1 of 20 wanted")).to_be_visible()
+    expect(page.get_by_text("5 examples were not read for language and mood yet")).to_be_visible()
+    page.locator("#moods").get_by_role("link", name="Angry", exact=True).click()
+    expect(page.get_by_text("This is ridiculous")).to_be_visible()
+    expect(page.get_by_text("Wo bleibt meine Sendung")).to_have_count(0)
+    page.goto(f"{live_server.url}{where}")
+    page.locator("#languages").get_by_role("link", name="German", exact=True).click()
+    expect(page.get_by_text("Wo bleibt meine Sendung")).to_be_visible()
+    page.goto(live_server.url + reverse("annotation:task-new", args=[slug]))
+    page.get_by_label("Slice", exact=True).select_option("refunds")
+    page.get_by_label("Customer's mood").select_option("angry")
+    page.get_by_role("button", name="Open the task").click()
+    expect(page.get_by_role("heading", name="Angry customer, refunds")).to_be_visible()
+    page.goto(live_server.url + reverse("quality:coverage-map", args=[slug]))
+    page.get_by_role("link", name="mood", exact=True).click()
+    expect(page.locator(".map-legend").get_by_text("not read yet")).to_be_visible()
+    page.context.close()
+
+
 def test_the_pages_are_readable_in_every_size_and_theme(desk: World, browser: Browser, live_server) -> None:
     slug = desk.project.slug
     task, kind = AuthoringTask.objects.earliest("pk"), Category.objects.get(key="refunds")
     pages = {
         "coverage": (desk.admin, reverse("quality:coverage", args=[slug])),
         "map": (desk.admin, reverse("quality:coverage-map", args=[slug])),
+        "map-by-mood": (desk.admin, reverse("quality:coverage-map", args=[slug]) + "?colour=mood"),
+        "angry": (desk.viewer, reverse("annotation:examples", args=[slug]) + "?mood=angry"),
+        "target-of-a-mood": (desk.admin, reverse("quality:coverage-target", args=[slug]) + "?mood=angry"),
+        "task-new": (desk.admin, reverse("annotation:task-new", args=[slug]) + "?mood=angry&slice=refunds"),
         "lists": (desk.admin, reverse("annotation:categories", args=[slug])),
         "category": (desk.admin, reverse("annotation:category", args=[slug, kind.pk])),
         "target": (desk.admin, reverse("quality:coverage-target", args=[slug]) + "?slice=refunds"),

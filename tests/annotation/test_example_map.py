@@ -154,14 +154,18 @@ def test_one_map_at_a_time(world: World):
 
 def test_points_stay_inside_the_drawing_and_have_a_legend():
     corners = [(-1.0, -1.0), (1.0, 1.0), (0.0, 0.0)]
-    points = [Point(n, x, y, n, f"slice {n}", "approved") for n, (x, y) in enumerate(corners)]
+    points = [Point(n, x, y, n, f"slice {n}", "approved", "de", None) for n, (x, y) in enumerate(corners)]
     drawing = drawing_of(points, [], colour="slice", chosen=1)
     assert all(0 < dot.x < WIDTH and 0 < dot.y < HEIGHT for dot in drawing.dots)
     assert [dot.css.endswith("faint") for dot in drawing.dots] == [True, False, True]
     assert sum(n for _, _, n in drawing.legend) == 3
-    many = [Point(n, 0, 0, 0, f"slice {n}", "approved") for n in range(9)]
+    many = [Point(n, 0, 0, 0, f"slice {n}", "approved", "en", "angry" if n else "") for n in range(9)]
     assert drawing_of(many, [], colour="slice", chosen=None).legend[-1] == ("", "others", 4)
     assert len(drawing_of(many, [], colour="status", chosen=None).legend) == 1
+    assert drawing_of(many, [], colour="language", chosen=None).legend == [("c1", "English", 9)]
+    legend = drawing_of(many, [], colour="mood", chosen=None).legend
+    assert legend == [("c1", "Angry", 8), ("c2", "not read", 1)]
+    assert drawing_of(points, [], colour="mood", chosen=None).legend == [("c1", "not read yet", 3)]
 
 
 def test_the_page_before_while_and_after(world: World, as_user: SignIn):

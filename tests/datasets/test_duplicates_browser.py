@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 
 from annotation.models import Example
 from core.models import Run
-from dataset.models import DatasetRow, DuplicateCluster
+from dataset.models import DatasetRow, DuplicateCluster, NearTest
 from dataset.runner.duplicates import search_now
 from dataset.services.duplicate_searches import start_search
 from tests.support import look
@@ -94,6 +94,10 @@ def test_the_pages_are_right_to_look_at_and_a_cluster_is_settled(
         if (theme, size) == ("dark", look.PHONE):
             _settles(tab, desk)
             look.picture(tab, "duplicates-settled")
+            _settles_by_a_rule(tab, desk)
+            look.picture(tab, "duplicates-by-rule")
+        if (theme, size) == ("dark", look.WIDE):
+            _retires_near_test_rows(tab, desk)
         said += seen
         context.close()
     assert faults == {}
@@ -117,3 +121,39 @@ def _settles(tab: Any, world: World) -> None:
     tab.get_by_label("Or: all are wanted, because").fill("Two shipments.")
     tab.get_by_role("button", name="All are wanted").click()
     expect(tab.get_by_text("Two shipments.")).to_be_visible()
+
+
+def _settles_by_a_rule(tab: Any, world: World) -> None:
+    cluster = (
+        DuplicateCluster.objects.filter(kind="pair", status="open", disagreement="")
+        .order_by("-in_use")
+        .first()
+    )
+    assert cluster is not None
+    members = list(cluster.members.values_list("example", flat=True))
+    tab.goto(reverse("datasets:duplicate-cluster", args=[world.project.slug, cluster.pk]))
+    tab.get_by_label("by a rule").select_option("newest")
+    tab.get_by_role("button", name="Keep this one").click()
+    tab.get_by_role("dialog").get_by_role("button", name="Keep one").click()
+    expect(tab.get_by_text("Some kept, the others retired")).to_be_visible()
+    assert list(
+        Example.objects.filter(pk__in=members).exclude(status="retired").values_list("pk", flat=True)
+    ) == [max(members)]
+
+
+def _retires_near_test_rows(tab: Any, world: World) -> None:
+    """With the keyboard: select the first, retire, undo."""
+    (near,) = NearTest.objects.select_related("example")
+    tab.goto(pages(world)["near-test"])
+    tab.keyboard.press("j")
+    tab.keyboard.press("x")
+    expect(tab.get_by_text("1 selected")).to_be_visible()
+    tab.keyboard.press("r")
+    expect(tab.get_by_role("heading", name="Retire 1 example?")).to_be_visible()
+    look.picture(tab, "near-test-retire")
+    tab.get_by_role("dialog").get_by_role("button", name="Retire").click()
+    expect(tab.get_by_text("You retired 1 example")).to_be_visible()
+    assert Example.objects.get(pk=near.example_id).status == "retired"
+    tab.keyboard.press("u")
+    expect(tab.get_by_text("1 example brought back")).to_be_visible()
+    assert Example.objects.get(pk=near.example_id).status == near.example.status

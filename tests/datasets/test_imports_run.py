@@ -15,8 +15,9 @@ from django.conf import settings
 from django.db import connection, connections
 from django.utils import timezone
 
-from annotation.models import Draft, Example, Lease, Revision
+from annotation.models import Draft, Example, ExamplePlace, Lease, Revision
 from annotation.services.annotating import write_example
+from annotation.services.found import check_and_store
 from core.errors import Conflict, Invalid
 from core.models import AuditEntry, Run
 from core.runs.control import request_cancel, start_again
@@ -542,6 +543,14 @@ def test_what_an_import_added_can_be_removed_and_imported_again(bring: Bring, wo
     with pytest.raises(Conflict, match="removed before"):
         remove_import(by=world.admin, data_import=data_import)
     assert bring(data).accepted == 2
+
+
+def test_examples_that_are_on_the_map_and_were_read_for_coverage_can_be_removed(bring: Bring, world: World):
+    data_import = bring(jsonl(pair(1), pair(2)))
+    for example in Example.objects.filter(import_id=data_import.pk):
+        ExamplePlace.objects.create(example=example, project=world.project, x=0, y=0, intent=0)
+        check_and_store(example, example.content(), world.project)
+    assert remove_import(by=world.admin, data_import=data_import) == 2
 
 
 def _edit(example: Example, world: World) -> None:

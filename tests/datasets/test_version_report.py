@@ -5,7 +5,9 @@ from django.db import transaction
 from django.urls import reverse
 
 from annotation.checks import TEXT_CHECKS
-from annotation.models import Example, Review
+from annotation.models import Example, ExampleFinding, Review
+from annotation.services.findings import dismiss
+from annotation.services.found import check_and_store
 from core.errors import Conflict
 from core.models import AuditEntry, Delivery, Run
 from core.services.events import publish
@@ -13,7 +15,7 @@ from core.tasks import deliver, execute_run
 from dataset.models import DatasetVersion, RowFinding, Source, VersionReport
 from dataset.queries.reports import ReportFacts, facts_of, findings_of, report_of
 from dataset.questions import ASKED
-from dataset.runner.report import make_report
+from dataset.runner.report import Dismissal, RowFound, make_report
 from dataset.services.reports import start_report
 from tests.datasets.desk import SignIn
 from tests.support.factories import World, make_dataset, make_example, make_frozen, quiet
@@ -82,6 +84,47 @@ def test_the_report_counts_what_the_frozen_rows_say(world: World):
     assert mail.row.revision.content["completion"] == "Write to ann@acme.io."
     entry = AuditEntry.objects.get(action="dataset.checked")
     assert entry.detail["rows"] == 3
+
+
+def test_the_report_marks_what_people_had_dismissed(world: World, as_user: SignIn):
+    dataset = frozen(world)
+    mail, facts = (
+        Example.objects.get(completion=text) for text in ("Write to ann@acme.io.", "FD-90211 is at sea.")
+    )
+    for example in (mail, facts):
+        check_and_store(example, example.content(), world.project)
+    mine = ExampleFinding.objects.filter(project=world.project)
+    dismiss(
+        by=world.reviewer, project=world.project, findings=mine.filter(example=mail), reason="Our own desk."
+    )
+    told = {(one.check, one.level): (one.rows, one.dismissed) for one in reported(dataset).findings}
+    assert told["privacy", "warn"] == (1, 1) and told["facts", "bad"] == (2, 0)
+    (row,) = findings_of(dataset, check="privacy")
+    assert (row.dismissed, row.dismissed_by, row.reason) == (row.found, world.reviewer, "Our own desk.")
+    assert row not in findings_of(dataset, state="open") and row in findings_of(dataset, state="dismissed")
+    # The report does not change with later decisions.
+    dismiss(
+        by=world.reviewer, project=world.project, findings=mine.filter(example=facts), reason="It is real."
+    )
+    assert not findings_of(dataset, check="facts", state="dismissed").exists()
+    client, where = (
+        as_user(world.viewer),
+        reverse("datasets:dataset-findings", args=[world.project.slug, dataset.number]),
+    )
+    assert "by Reviewer Member : Our own desk." in text_of(client.get(where)).replace("Member:", "Member :")
+    assert "Our own desk." not in text_of(client.get(f"{where}?state=open"))
+    api = client.get(
+        f"/api/v1/projects/{world.project.slug}/datasets/{dataset.number}/findings/?state=dismissed"
+    ).json()
+    assert [one["reason"] for one in api["results"]] == ["Our own desk."]
+    assert api["results"][0]["dismissed_by"]["name"] == "Reviewer Member"
+
+
+def test_of_several_findings_in_a_row_the_first_that_is_left_is_named():
+    one, mine = RowFound(), Dismissal(1, "Wanted.")
+    for says, why in (("a", mine), ("b", None), ("c", mine), ("d", None)):
+        one.add(says, why)
+    assert (one.says, one.found, one.dismissed, one.why) == ("b", 4, 2, mine)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -165,7 +208,10 @@ def test_findings_are_listed_with_their_rows_and_filtered(world: World, as_user:
     (found,) = client.get(api, {"check": "privacy"}).json()["results"]
     assert (found["check"], found["level"], found["found"]) == ("privacy", "warn", 1)
     facts = client.get(f"/api/v1/projects/{world.project.slug}/datasets/1/report/").json()["facts"]
-    assert facts["rows"] == 6 and {"check": "facts", "level": "bad", "rows": 2} in facts["findings"]
+    assert (
+        facts["rows"] == 6
+        and {"check": "facts", "level": "bad", "rows": 2, "dismissed": 0} in facts["findings"]
+    )
     for wrong in ({"check": "facs"}, {"level": "ok"}, {"chek": "facts"}):
         assert client.get(url, wrong).status_code == client.get(api, wrong).status_code == 422, wrong
 

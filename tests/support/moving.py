@@ -185,8 +185,10 @@ def _plans(world: World) -> None:
     CoverageTarget.objects.create(
         project=world.project, length="long", amount=20, unit="share", set_by=world.admin
     )
+    for alone in ({"language": "de"}, {"mood": "angry"}):
+        CoverageTarget.objects.create(project=world.project, amount=9, set_by=world.admin, **alone)
     AuthoringTask.objects.create(
-        project=world.project, edge="other", wanted="Odd ones", quota=1, status="done", due_on=timezone.localdate(),
+        project=world.project, edge="other", language="de", mood="angry", wanted="Odd ones", quota=1, status="done", due_on=timezone.localdate(),
         ended_at=timezone.now(), ended_by=world.admin, created_by=world.admin,
     )  # fmt: skip
     task = AuthoringTask.objects.create(

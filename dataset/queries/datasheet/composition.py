@@ -157,7 +157,14 @@ def _errors(known: KnownVersion) -> SheetFacts:
         lines.append(f"For {counted(report.noted, 'row')} the writer gave a reason for a finding.")
     table = FactTable(
         ("Check", "Level", "Rows"),
-        [(one.about or one.check, one.level_label, f"{one.rows:,}") for one in report.findings],
+        [
+            (
+                one.about or one.check,
+                one.level_label,
+                f"{one.rows:,}" + (f" ({one.dismissed:,} dismissed by people)" if one.dismissed else ""),
+            )
+            for one in report.findings
+        ],
     )
     return SheetFacts(lines, table if table.rows else None)
 
