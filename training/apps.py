@@ -9,7 +9,7 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         # Both connect to signals of Celery in the worker's main process, before its pool forks.
-        from annotation.registry import register_finding_notes, register_finding_source
+        from annotation.registry import register_finding_notes, register_finding_source, register_forgetter
         from core.audit.sentences import register_actions
         from core.home.stages import register_stage
         from core.marks import register_marks
@@ -23,6 +23,7 @@ class TrainingConfig(AppConfig):
         from training.moving import register_moving
         from training.queries import control_tokens, uses_of_dataset
         from training.run_kinds import ALL
+        from training.services.knowledge import forget_answers
 
         for kind in ALL:
             register_kind(kind)
@@ -34,3 +35,4 @@ class TrainingConfig(AppConfig):
         register_moving()
         register_finding_source(SOURCE)
         register_finding_notes(finding_notes)
+        register_forgetter(forget_answers)
