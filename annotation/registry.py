@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import QuerySet
+
 from annotation.models import Example, ExampleFinding
 from core.models import Project
 
@@ -153,3 +155,21 @@ def register_finding_notes(notes: FindingNotes) -> None:
 def notes_of(findings: Sequence[ExampleFinding]) -> dict[int, FindingNote]:
     """The notes of all apps above, by finding id; of several about one finding, the last."""
     return {pk: note for notes in _finding_notes for pk, note in notes(findings).items()} if findings else {}
+
+
+# --- before examples are deleted ---------------------------------------------------------------------------------
+
+Forgetter = Callable[[QuerySet[Example]], None]
+_forgetters: list[Forgetter] = []
+
+
+def register_forgetter(forget: Forgetter) -> None:
+    """Call from AppConfig.ready. `forget` deletes the app's rows about examples that are about to be deleted, in the caller's
+    transaction."""
+    _forgetters.append(forget)
+
+
+def forget_examples(examples: QuerySet[Example]) -> None:
+    """Deletes what other apps have stored about these examples."""
+    for forget in _forgetters:
+        forget(examples)

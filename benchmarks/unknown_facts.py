@@ -12,7 +12,7 @@ but for `--epochs`). Then it answers held-out prompts of other conversations, gr
 with S percent of unknown rows; `_low` and `_high` are its 95% interval (Wilson for one seed, else t over the seeds' rates).
 `invented_rate_without_records_S` is the same where the records were left out. `facts_invented_S` counts facts instead of answers.
 `heldout_loss_S` is the loss of the true completions of the held-out rows, nats per token. `base` stands for the model before training.
-About 20 minutes on two cores of their own; with `--quick` about 4. With `--json` the last line is one JSON object.
+By the speed of training on two cores of their own about 20 minutes; with `--quick` about 4. With `--json` the last line is one JSON object.
 """
 
 import os

@@ -187,6 +187,7 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
         r"(decisions?/)<int:pk>": review.pk,
         r"(decisions/)<uuid:batch>": review.batch,
         r"((?:findings|quality)/undo/)<uuid:batch>": finding.batch,
+        r"(quality/findings/)<int:pk>": finding.pk,
         r"(imports/)<int:pk>": batch.pk,
         r"(uploads/)<uuid:public_id>": pieces.public_id,
         r"(datasets/)<int:number>": training.dataset.number,

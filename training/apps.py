@@ -12,6 +12,7 @@ class TrainingConfig(AppConfig):
         from annotation.registry import (
             register_finding_notes,
             register_finding_source,
+            register_forgetter,
             register_lengths,
         )
         from core.audit.sentences import register_actions
@@ -28,6 +29,7 @@ class TrainingConfig(AppConfig):
         from training.moving import register_moving
         from training.queries import control_tokens, uses_of_dataset
         from training.run_kinds import ALL
+        from training.services.knowledge import forget_answers
 
         for kind in ALL:
             register_kind(kind)
@@ -40,3 +42,4 @@ class TrainingConfig(AppConfig):
         register_moving()
         register_finding_source(SOURCE)
         register_finding_notes(finding_notes)
+        register_forgetter(forget_answers)

@@ -9,6 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from annotation.models import Draft, Example, ExampleSearch, Lease, Review, Revision
+from annotation.registry import forget_examples
 from annotation.services.quality import start_check
 from annotation.text.cleaning import clean_text
 from core.audit.entries import record
@@ -266,6 +267,7 @@ def remove_import(*, by: User, data_import: DataImport) -> int:
                 "(SELECT id FROM annotation_example WHERE import_id = %s)",
                 [data_import.pk],
             )
+            forget_examples(examples)
             forget_clusters(examples)
             for table in _OF_EXAMPLES:
                 cursor.execute(

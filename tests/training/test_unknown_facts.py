@@ -596,3 +596,16 @@ def test_a_project_check_keeps_the_finding(world, open_finding):
     execute_run(run.pk)
     open_finding.refresh_from_db()
     assert open_finding.status == "open"
+
+
+def test_an_import_can_be_removed_after_a_base_model_was_asked(world, tmp_path, tiny_base, saying, sent):
+    from dataset.services.imports import remove_import, start_import
+
+    file = tmp_path / "pairs.jsonl"
+    file.write_text('{"prompt": "What does storage cost?", "completion": "It costs EUR 4,380."}\n')
+    batch = start_import(by=world.admin, project=world.project, path=file, file_name=file.name)
+    execute_run(batch.run_id)
+    assert ask(world, tiny_base).params["counts"]["unknown"] == 1
+    assert remove_import(by=world.admin, data_import=batch) == 1
+    assert not KnowledgeAnswer.objects.exists()
+    assert not Example.objects.exists()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from annotation.checks import Finding, Span
@@ -177,6 +178,11 @@ def forget_supported(*, base_model: BaseModel, examples: Collection[int]) -> Non
         status=ExampleFinding.Status.GONE
     )
     answers.delete()
+
+
+def forget_answers(examples: QuerySet[Example]) -> None:
+    """Before these examples are deleted (annotation.registry.register_forgetter)."""
+    KnowledgeAnswer.objects.filter(example__in=examples).delete()
 
 
 @transaction.atomic
