@@ -13,6 +13,7 @@ Of so many made sets of 1,000 rows with all lexicons, about 100 comparisons each
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -20,10 +21,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import django
 import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()  # the checks that tell the language are of an app; no database is used
 
 from dataset.fairness.counting import AuditTally, GroupComparison, Table, comparisons_of, facts_of
 from dataset.fairness.words import SHIPPED, Characteristic, shipped
@@ -58,7 +62,7 @@ def intercept(base: float) -> float:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MadeSets:
     """Sets of `rows` rows of which `base` are refused: fair, or with the group `biased` refused twice as often. `part`: the share of the
     rows that name it (None: as it falls)."""
 
@@ -68,10 +72,10 @@ class Plan:
     rows: int = ROWS
 
 
-FAIR = Plan()
+FAIR = MadeSets()
 
 
-def _named(random: np.random.Generator, one: Characteristic, count: int, plan: Plan) -> NDArray[np.int64]:
+def _named(random: np.random.Generator, one: Characteristic, count: int, plan: MadeSets) -> NDArray[np.int64]:
     """The group that each conversation names, by its number; the number after the last for none. Some group: NAMED."""
     weights = NAMED * random.dirichlet(np.full(len(one.groups), 2.0))
     if plan.part is not None and plan.biased and plan.biased[0] == one.key:
@@ -81,7 +85,7 @@ def _named(random: np.random.Generator, one: Characteristic, count: int, plan: P
     return random.choice(len(one.groups) + 1, count, p=[*weights, 1 - weights.sum()])
 
 
-def made_table(seed: int, characteristics: list[Characteristic], plan: Plan = FAIR) -> Table:
+def made_table(seed: int, characteristics: list[Characteristic], plan: MadeSets = FAIR) -> Table:
     """A set of rows in conversations of one to a few rows that are alike."""
     random = np.random.default_rng(seed)
     rows = plan.rows
@@ -109,7 +113,7 @@ def made_table(seed: int, characteristics: list[Characteristic], plan: Plan = FA
 
 
 def simulated(
-    seeds: int, plan: Plan = FAIR, *, keys: tuple[str, ...] = SHIPPED
+    seeds: int, plan: MadeSets = FAIR, *, keys: tuple[str, ...] = SHIPPED
 ) -> list[list[GroupComparison]]:
     """The findings of each of so many made sets."""
     lexicons = [shipped(key) for key in keys]
@@ -155,7 +159,7 @@ def named(one: GroupComparison) -> bool:
 
 def measure(seeds: int = 400) -> dict[str, float]:
     """All figures of this file."""
-    planted = simulated(seeds, Plan(biased=WOMEN))
+    planted = simulated(seeds, MadeSets(biased=WOMEN))
     figures = {
         "audit_10k_seconds": round(audit_seconds(), 1),
         "planted_found": share(planted, named),
@@ -169,7 +173,7 @@ def measure(seeds: int = 400) -> dict[str, float]:
         (3 * ROWS, base, PARTS[0]) for base in BASES
     ]
     for rows, base, part in sizes:
-        plan = Plan(base=base, biased=WOMEN, part=part, rows=rows)
+        plan = MadeSets(base=base, biased=WOMEN, part=part, rows=rows)
         figures[f"found_{rows}_rows_{base:.0%}_group_{part:.0%}"] = share(simulated(seeds, plan), named)
     return figures
 

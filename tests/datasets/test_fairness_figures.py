@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.bias_audit import WOMEN, Plan, made_table, named, share, simulated
+from benchmarks.bias_audit import WOMEN, MadeSets, made_table, named, share, simulated
 from dataset.fairness.counting import AuditTally, comparisons_of, facts_of
 from dataset.fairness.differences import (
     LEAST_CLUSTERS,
@@ -100,7 +100,7 @@ def test_fair_sets_are_rarely_accused_and_a_planted_bias_is_named():
     keys = ("gender", "age")
     fair = simulated(100, keys=keys)
     assert share(fair, lambda _: True) <= 0.11  # 5%, and three standard errors of 100 seeds
-    planted = simulated(30, Plan(biased=WOMEN, part=0.1), keys=keys)
+    planted = simulated(30, MadeSets(biased=WOMEN, part=0.1), keys=keys)
     assert share(planted, named) >= 0.6
     assert share(planted, lambda one: one.characteristic != "gender") <= 0.15
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.bias_audit import WOMEN, Plan, named, share, simulated
+from benchmarks.bias_audit import WOMEN, MadeSets, named, share, simulated
 from dataset.fairness.counting import Table, comparisons_of
 from dataset.fairness.differences import LEAST_SHARE_ROWS, benjamini_hochberg, compare, holm
 from dataset.fairness.exact import design_effect, likeness, share_test
@@ -112,7 +112,7 @@ def test_small_groups_and_impossible_shares_are_said_so():
 
 def test_a_group_of_a_tenth_that_is_refused_twice_as_often_is_mostly_named():
     """All lexicons. The benchmark has the table of sizes."""
-    planted = simulated(40, Plan(base=0.3, biased=WOMEN, part=0.1))
+    planted = simulated(40, MadeSets(base=0.3, biased=WOMEN, part=0.1))
     assert share(planted, named) >= 0.7
 
 
