@@ -11,11 +11,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Literal
 
-from annotation.checks.repeated import Stance, against
+from rapidfuzz.distance import Indel
+
+from annotation.checks.repeated import Stance, against, stance_of
 from annotation.text.hashes import loosely, prompt_hash
+from dataset.fairness.decisions import granted, refused
 from dataset.similarity import Prompts
 
 Kind = Literal["pair", "prompt", "completion"]
@@ -25,10 +28,15 @@ COMPLETION: Kind = "completion"
 LEAST_WORDS = (
     8  # shorter completions are equal in many examples ("Yes, please."), so they are no cluster of their own
 )
+MOST_GROUPS = 200  # different last turns of one cluster that a further one is compared with
 MOST_ANSWERS = 20  # different answers to one question that are compared with each other
-DENIES_FROM = (
-    0.6  # cosine similarity from which two answers speak of the same: then one that denies it disagrees
-)
+# Cosine similarities of two answers. From the first on they are one sentence with few changes, so that a "not" in one of them turns it
+# round; from the second on they speak of the same, so that a refusal and a grant disagree. Read on real pairs (docs/reference/duplicates.md):
+# from 0.6 on a "not" alone is wrong in 4 of 5.
+DENIES_FROM = 0.8
+REFUSES_FROM = 0.6
+ALIKE = 0.85  # of two last turns, as in the check `repeated`: 1 less the share of letters that are added and removed
+_MOST_LETTERS = 400  # of a last turn that are compared
 
 Messages = Sequence[Mapping[str, str]]
 Tell = Callable[[float], None]
@@ -86,6 +94,20 @@ def question_key(messages: Messages, context: Sequence[str]) -> bytes:
     numbers = " ".join(sorted(_NUMBERED.findall(said)))
     records = prompt_hash(messages=[], context=list(context))
     return blake2b(f"{numbers}\n{records}".encode("utf-8", "surrogatepass"), digest_size=12).digest()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an example asks: the key of its numbers and records, and its last turn without case and spaces."""
+
+    key: bytes
+    last: str
+
+
+def asked_of(messages: Messages, context: Sequence[str]) -> Asked:
+    """Two long conversations are near-duplicates with quite different last questions, so the last turn is kept."""
+    said = [turn["content"] for turn in messages if turn["role"] != "system"]
+    return Asked(question_key(messages, context), loosely(said[-1])[:_MOST_LETTERS] if said else "")
 
 
 class Duplicates:
@@ -215,18 +237,33 @@ class AskedQuestion:
     answers: list[int]
 
 
-def questions(clusters: Iterable[Cluster], keys: Mapping[int, bytes]) -> list[AskedQuestion]:
-    """The questions with more than one answer, largest first; numbers the members of each in `Cluster.parts`. `keys` are the question
-    keys of all examples in clusters by prompt or pair."""
+def _same_last(members: Sequence[Member], asked: Mapping[int, Asked]) -> list[list[Member]]:
+    """The members whose last turns are nearly equal, together; each is compared with the first of a group."""
+    groups: dict[str, list[Member]] = {}
+    known: dict[str, str] = {}  # {last turn: that of its group}
+    for member in members:
+        last = asked[member.example].last
+        if last not in known:
+            close = (
+                one for one in islice(groups, MOST_GROUPS) if Indel.normalized_similarity(last, one) >= ALIKE
+            )
+            known[last] = next(close, last)
+        groups.setdefault(known[last], []).append(member)
+    return list(groups.values())
+
+
+def questions(clusters: Iterable[Cluster], asked: Mapping[int, Asked]) -> list[AskedQuestion]:
+    """The questions with more than one answer, largest first; numbers the members of each in `Cluster.parts`. `asked` has all examples in
+    clusters by prompt or pair."""
     found = []
     for cluster in clusters:
         same: dict[bytes, list[Member]] = defaultdict(list)
         for member in cluster.members if cluster.kind != COMPLETION else []:
-            if key := keys.get(member.example):
-                same[key].append(member)
+            if one := asked.get(member.example):
+                same[one.key].append(member)
         # Two examples are one pair only with the same records.
         cluster.exact = cluster.exact and (cluster.kind != PAIR or len(same) == 1)
-        for members in same.values():
+        for members in (group for all_ in same.values() for group in _same_last(all_, asked)):
             first: dict[int, int] = {}
             for member in members:
                 first.setdefault(member.answer, member.example)
@@ -254,16 +291,33 @@ def disagree(question: AskedQuestion, stances: Mapping[int, Stance]) -> None:
 def compare_meaning(
     question: AskedQuestion, texts: Mapping[int, str], likeness: Callable[[int, int], float]
 ) -> None:
-    """Stores the lowest cosine similarity of two answers, and names an answer that denies what a similar one says."""
+    """Stores the lowest cosine similarity of two answers, and names an answer that denies what a similar one says. `texts` by example,
+    without structured calls."""
     cluster = question.cluster
     for mine, theirs in combinations([example for example in question.answers if example in texts], 2):
         share = likeness(mine, theirs)
         cluster.likeness = share if cluster.likeness is None else min(share, cluster.likeness)
-        if cluster.disagreement or share < DENIES_FROM or denies(texts[mine]) == denies(texts[theirs]):
+        if cluster.disagreement:
             continue
-        one, other = (mine, theirs) if denies(texts[mine]) else (theirs, mine)
-        cluster.disagreement = "denial"
-        cluster.says = f"#{one} denies what #{other} says"
+        if denier := denier_of(texts, mine, theirs, share):
+            other = theirs if denier == mine else mine
+            cluster.disagreement = "denial"
+            cluster.says = f"#{denier} denies what #{other} says"
+
+
+def denier_of(texts: Mapping[int, str], mine: int, theirs: int, share: float) -> int | None:
+    """`share` is the cosine similarity of the two texts. The example of two whose answer denies the other: it has a "not" that the other, nearly the same, has not; or it refuses what the
+    other, of the same subject, grants or answers with yes."""
+    refuse = {example for example in (mine, theirs) if refused(texts[example])}
+    deny = {example for example in (mine, theirs) if denies(texts[example])}
+    if share >= DENIES_FROM and len(deny) == 1 and len(refuse) < 2:
+        return deny.pop()
+    if len(refuse) == 1:
+        denier = refuse.pop()
+        other = texts[theirs if denier == mine else mine]
+        if stance_of(other).yes_or_no == "yes" or (share >= REFUSES_FROM and granted(other)):
+            return denier
+    return None
 
 
 def denies(answer: str) -> bool:

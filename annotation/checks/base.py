@@ -73,18 +73,23 @@ class Pair:
 
     @cached_property
     def is_call(self) -> bool:
-        """Whether the completion is a structured call: one JSON object or array, with nothing around it."""
-        text = self.completion.strip()
-        if text[:1] + text[-1:] not in ("{}", "[]"):
-            return False
-        try:
-            return isinstance(json.loads(text), (dict, list))
-        except (ValueError, RecursionError):
-            return False
+        """Whether the completion is a structured call."""
+        return is_call(self.completion)
 
     @property
     def question(self) -> str:
         return self.messages[-1] if self.messages else ""
+
+
+def is_call(completion: str) -> bool:
+    """Whether it is a structured call: one JSON object or array, with nothing around it."""
+    text = completion.strip()
+    if text[:1] + text[-1:] not in ("{}", "[]"):
+        return False
+    try:
+        return isinstance(json.loads(text), (dict, list))
+    except (ValueError, RecursionError):
+        return False
 
 
 class OutOfTime(Exception):

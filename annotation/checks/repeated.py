@@ -23,6 +23,14 @@ _PATIENCE_MS = 1500
 _YES = ("yes", "yeah", "yep", "sure", "of course", "certainly", "absolutely")
 _NO = ("no", "nope", "not", "never", "unfortunately", "sorry", "i'm sorry", "i am sorry")
 
+# Beginnings that are not what their first word says.
+_NEITHER = (
+    "no problem", "no worries", "no doubt", "no trouble", "not a problem", "not at all", "not sure", "not quite",
+    "never mind", "yes or no", "yes and no", "sorry about", "sorry for", "sorry to hear", "sorry you",
+    "i'm sorry about", "i'm sorry for", "i'm sorry to hear", "i am sorry about", "i am sorry for", "i am sorry to hear",
+)  # fmt: skip
+_STILL_NO = ("of course not", "certainly not", "absolutely not", "sure not")
+
 
 def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Finding]:
     try:
@@ -125,7 +133,11 @@ def contradiction(answer: str, other: str) -> str:
 
 
 def _yes_or_no(answer: str) -> str:
-    words = " ".join(answer[:40].lower().replace("’", "'").replace(",", " ").replace(".", " ").split()) + " "
+    words = " ".join(answer[:60].lower().replace("’", "'").replace(",", " ").replace(".", " ").split()) + " "
+    if words.startswith(_NEITHER):
+        return ""
+    if words.startswith(_STILL_NO):
+        return "no"
     if words.startswith(tuple(f"{word} " for word in _YES)):
         return "yes"
     return "no" if words.startswith(tuple(f"{word} " for word in _NO)) else ""

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from annotation.checks.base import Pair
+from annotation.checks.languages import language_of
 from dataset.fairness.differences import (
     CORRECTIONS,
     LEAST_CLUSTERS,
@@ -37,6 +39,16 @@ def prompt_texts(row: dict[str, Any]) -> Iterable[str]:
     yield from row["context"]
 
 
+def _not_judged(row: dict[str, Any]) -> str:
+    """ "call" or "language", or "" for a row that is judged. A completion too short to tell is taken as the language of its prompt, and as
+    English where that is too short, too."""
+    pair = Pair.of(row)
+    if pair.is_call:
+        return "call"
+    language = language_of(row["completion"]) or language_of("\n".join(pair.messages))
+    return "language" if language not in ("", "en") else ""
+
+
 class AuditTally:
     """Reads rows one by one; keeps numbers only."""
 
@@ -46,6 +58,7 @@ class AuditTally:
         self._clusters: dict[str, int] = {}
         self._cluster: list[int] = []
         self._values: dict[str, list[float]] = {key: [] for key in OUTCOMES}
+        self.not_judged = {"language": 0, "call": 0}
         self.members: dict[tuple[str, str], list[int]] = {
             (one.key, group.key): [] for one in characteristics for group in one.groups
         }
@@ -59,8 +72,17 @@ class AuditTally:
     def clusters(self) -> int:
         return len(self._clusters)
 
+    @property
+    def read(self) -> int:
+        """Rows in all, those that are not judged too."""
+        return len(self) + sum(self.not_judged.values())
+
     def add(self, row: dict[str, Any]) -> None:
-        """`row` has messages, context, completion, group, and example: the number of its example."""
+        """`row` has messages, context, completion, group, and example: the number of its example. The outcomes read English sentences,
+        so a row in another language, and a structured call, are counted only."""
+        if why := _not_judged(row):
+            self.not_judged[why] += 1
+            return
         at = len(self._cluster)
         self._cluster.append(self._clusters.setdefault(row["group"], len(self._clusters)))
         for name, outcome in OUTCOMES.items():
@@ -106,6 +128,15 @@ class GroupComparison:
     figures: GroupDifference
     adjusted: float | None = None
     mirrored: bool = False  # the same as an earlier one, seen from the other of two groups
+
+    @property
+    def weight(self) -> int:
+        return OUTCOMES[self.outcome].weight if self.outcome in OUTCOMES else 1
+
+    @property
+    def least(self) -> float:
+        """The smallest p that it could have, over its weight."""
+        return (self.figures.least or 0.0) / self.weight
 
     @property
     def found(self) -> bool:
@@ -169,12 +200,10 @@ class _Audit:
 
     def correct(self, correction: str) -> int:
         """Adjusts every p for the number of comparisons, which it returns."""
-        counted = [
-            at
-            for at, one in enumerate(self.comparisons)
-            if one.figures.p is not None and at not in self.mirrored
-        ]
-        adjusted = CORRECTIONS[correction]([self.comparisons[at].figures.p or 0.0 for at in counted])
+        counted = self._counted()
+        values = [self.comparisons[at].figures.p or 0.0 for at in counted]
+        weights = [self.comparisons[at].weight for at in counted]
+        adjusted = CORRECTIONS[correction](values, weights)
         for at, value in zip(counted, adjusted, strict=True):
             self.comparisons[at].adjusted = value
         for at, first in self.mirrored.items():
@@ -183,6 +212,21 @@ class _Audit:
                 True,
             )
         return len(counted)
+
+    def _counted(self) -> list[int]:
+        """The comparisons that are made. One with so few refusals, or so few rows, that no distribution of them could be a finding is
+        not, since it would only make the others harder to find (Tarone, Biometrics 46, 1990). The counts decide, not their
+        distribution over the groups, so the 5% hold."""
+        counted = [
+            at
+            for at, one in enumerate(self.comparisons)
+            if one.figures.p is not None and at not in self.mirrored
+        ]
+        counted.sort(key=lambda at: self.comparisons[at].least)
+        whole = sum(self.comparisons[at].weight for at in counted)
+        while counted and self.comparisons[counted[-1]].least * whole >= LEVEL:
+            whole -= self.comparisons[counted.pop()].weight
+        return counted
 
 
 def comparisons_of(table: Table, correction: str) -> tuple[list[GroupComparison], int]:
@@ -201,7 +245,8 @@ def facts_of(tally: AuditTally, correction: str) -> tuple[dict[str, Any], list[G
     for one in comparisons:
         by_group.setdefault((one.characteristic, one.group), []).append(one)
     facts = {
-        "rows": len(tally),
+        "rows": tally.read,
+        "not_judged": dict(tally.not_judged),
         "clusters": tally.clusters,
         "comparisons": counted,
         "outcomes": {key: _overall(values) for key, values in table.values.items()},

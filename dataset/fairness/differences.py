@@ -5,11 +5,14 @@ Rows of one conversation are alike, so a conversation counts as one cluster. Wit
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special  # not scipy.stats: it takes a second to load in every process
+
+from dataset.fairness.exact import share_test
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -18,6 +21,9 @@ Ints = NDArray[np.int64]
 # many comparisons need (benchmarks/bias_audit.py).
 LEAST_ROWS = 40
 LEAST_CLUSTERS = 30
+# Shares have an exact test, which needs less.
+LEAST_SHARE_ROWS = 25
+LEAST_SHARE_CLUSTERS = 15
 LEVEL = 0.05
 
 
@@ -36,7 +42,8 @@ class Side:
 
 @dataclass(frozen=True)
 class GroupDifference:
-    """`difference` = `mean` - `rest`, with a 95% interval and a two-sided p. `few`: too few rows; then there is neither."""
+    """`difference` = `mean` - `rest`, with a 95% interval and a two-sided p. `few`: too few rows; then there is neither. `least` is the
+    smallest p that two shares with these counts could have (ShareTest)."""
 
     n: int
     rest_n: int
@@ -48,6 +55,7 @@ class GroupDifference:
     low: float | None = None
     high: float | None = None
     p: float | None = None
+    least: float | None = None
 
     @property
     def few(self) -> bool:
@@ -57,6 +65,11 @@ class GroupDifference:
 def clusters_in(clusters: Ints) -> int:
     """How many different clusters (codes from 0) are among these."""
     return int(np.count_nonzero(np.bincount(clusters))) if len(clusters) else 0
+
+
+def least_of(share: bool) -> tuple[int, int]:
+    """The rows and the conversations that a comparison needs on each side."""
+    return (LEAST_SHARE_ROWS, LEAST_SHARE_CLUSTERS) if share else (LEAST_ROWS, LEAST_CLUSTERS)
 
 
 def _side(values: Floats, clusters: Ints, *, share: bool) -> Side:
@@ -88,7 +101,8 @@ def compare(
 ) -> GroupDifference:
     """The mean of `members` less that of `others` (disjoint masks); rows without a value (NaN) do not count.
 
-    A t interval with Welch and Satterthwaite's degrees of freedom. Conversations with rows on both sides make the sides depend on
+    A t interval with Welch and Satterthwaite's degrees of freedom, and its p; shares have the p of Fisher's exact test for rows in
+    conversations (dataset.fairness.exact). Conversations with rows on both sides make the sides depend on
     each other; their covariance is taken into account where it widens the interval, and ignored where it would narrow it.
     """
     known = ~np.isnan(values)
@@ -96,23 +110,28 @@ def compare(
     n, rest_n = int(ours.sum()), int(theirs.sum())
     groups, rest_groups = clusters_in(clusters[ours]), clusters_in(clusters[theirs])
     means = [float(values[side].mean()) if side.any() else None for side in (ours, theirs)]
-    if min(n, rest_n) < LEAST_ROWS or min(groups, rest_groups) < LEAST_CLUSTERS:
+    least_rows, least_clusters = least_of(share)
+    if min(n, rest_n) < least_rows or min(groups, rest_groups) < least_clusters:
         return GroupDifference(n, rest_n, groups, rest_groups, *means)
     a, b = (_side(values[side], clusters[side], share=share) for side in (ours, theirs))
-    variance = a.variance + b.variance - 2 * min(_covariance(values, clusters, ours, theirs), 0.0)
+    apart = a.variance + b.variance
+    variance = apart - 2 * min(_covariance(values, clusters, ours, theirs), 0.0)
     difference, centre = a.mean - b.mean, a.centre - b.centre
     if variance <= 0:  # every value is the same on both sides
         return GroupDifference(n, rest_n, groups, rest_groups, *means)
-    df = (a.variance + b.variance) ** 2 / (a.variance**2 / a.df + b.variance**2 / b.df)
+    df = apart**2 / (a.variance**2 / a.df + b.variance**2 / b.df)
     error = math.sqrt(variance)
     skew = _skew(values, clusters, ours, theirs)
     quantile = float(special.stdtrit(df, 1 - LEVEL / 2))
     p = 2 * float(special.stdtr(df, -abs(_unskewed(centre / error, skew))))
     low = min(centre - error * _skewed(quantile, skew), difference)
     high = max(centre - error * _skewed(-quantile, skew), difference)
+    least = None
     if share:
         low, high = max(low, -1.0), min(high, 1.0)
-    return GroupDifference(n, rest_n, groups, rest_groups, a.mean, b.mean, difference, low, high, p)
+        test = share_test(values, clusters, ours, theirs, widened=variance / apart)
+        p, least = test.p, test.least
+    return GroupDifference(n, rest_n, groups, rest_groups, a.mean, b.mean, difference, low, high, p, least)
 
 
 def _skew(values: Floats, clusters: Ints, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:
@@ -167,22 +186,28 @@ def share_of(
     return GroupDifference(n, rows, count, 0, side.mean, target, gap, low, high, p)
 
 
-def holm(values: list[float]) -> list[float]:
-    """Adjusted p-values (Holm 1979): those below 0.05 are wrong with at most 5% probability, all together."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    adjusted, highest = [1.0] * len(values), 0.0
-    for rank, at in enumerate(order):
-        highest = max(highest, min(1.0, values[at] * (len(values) - rank)))
+def holm(values: list[float], weights: Sequence[float] | None = None) -> list[float]:
+    """Adjusted p-values (Holm 1979, with his weights): those below 0.05 are wrong with at most 5% probability, all together. A weight
+    says how much of the 5% is for this comparison, relative to the others."""
+    shares = list(weights or [1.0] * len(values))
+    order = sorted(range(len(values)), key=lambda at: values[at] / shares[at])
+    adjusted, highest, left = [1.0] * len(values), 0.0, sum(shares)
+    for at in order:
+        highest = max(highest, min(1.0, values[at] / shares[at] * left))
         adjusted[at] = highest
+        left -= shares[at]
     return adjusted
 
 
-def benjamini_hochberg(values: list[float]) -> list[float]:
-    """Adjusted p-values (Benjamini & Hochberg 1995): of those below 0.05, at most 5% are expected to be wrong."""
-    order = sorted(range(len(values)), key=values.__getitem__, reverse=True)
+def benjamini_hochberg(values: list[float], weights: Sequence[float] | None = None) -> list[float]:
+    """Adjusted p-values (Benjamini & Hochberg 1995; weights after Genovese, Roeder & Wasserman 2006): of those below 0.05, at most 5% are
+    expected to be wrong."""
+    shares = list(weights or [1.0] * len(values))
+    whole = sum(shares)
+    order = sorted(range(len(values)), key=lambda at: values[at] / shares[at], reverse=True)
     adjusted, lowest = [1.0] * len(values), 1.0
     for rank, at in enumerate(order):
-        lowest = min(lowest, values[at] * len(values) / (len(values) - rank))
+        lowest = min(lowest, values[at] / shares[at] * whole / (len(values) - rank))
         adjusted[at] = lowest
     return adjusted
 

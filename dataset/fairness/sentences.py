@@ -2,7 +2,13 @@
 
 from core.wording import counted
 from dataset.fairness.counting import GroupComparison
-from dataset.fairness.differences import LEAST_CLUSTERS, LEAST_ROWS, GroupDifference
+from dataset.fairness.differences import (
+    LEAST_CLUSTERS,
+    LEAST_ROWS,
+    LEAST_SHARE_CLUSTERS,
+    LEAST_SHARE_ROWS,
+    GroupDifference,
+)
 from dataset.fairness.outcomes import OUTCOMES
 
 _MEANS = {
@@ -71,10 +77,18 @@ def says(comparison: GroupComparison, *, group: str, characteristic: str) -> str
     )
 
 
+def needed() -> str:
+    """How many rows a comparison needs."""
+    return (
+        f"A comparison needs {LEAST_SHARE_ROWS} rows in {LEAST_SHARE_CLUSTERS} conversations on each side for refusals and granted "
+        f"requests, {LEAST_ROWS} in {LEAST_CLUSTERS} for the other outcomes."
+    )
+
+
 def too_few(rows: int, clusters: int, others: int, other_clusters: int) -> str:
     """Why nothing is said about a group."""
     return (
         f"Too few to compare: {counted(rows, 'row')} in {counted(clusters, 'conversation')}, "
         f"{counted(others, 'other')} in {other_clusters:,}. "
-        f"A comparison needs {LEAST_ROWS} rows in {LEAST_CLUSTERS} conversations on each side."
+        f"{needed()}"
     )

@@ -5,14 +5,15 @@ stands for ("possessive", "place", "women"): a twin replaces a word by one of th
 
 Rules: whole words only, in Unicode. A word with a capital letter is found as it is written, or all in capitals; another word in any
 case. Words of a longer entry may be joined by a hyphen or a space. The longest entry at a place wins, and a word may belong to several
-groups. A word after "non-" is not one of its group.
+groups. A word after "non-" is not one of its group, nor one in a phrase that names nobody ("Hey man"). A word of the kind "nationality"
+counts only beside a word for a person or after "I am" and the like.
 """
 
 import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +26,25 @@ _FOLDER = Path(__file__).with_name("lexicons")
 _WORD = re.compile(r"\w+")
 _JOINED = re.compile(r"[ \t\u00a0]*[-\u2010\u2011]?[ \t\u00a0]*\n?")
 _MOST_JOIN = 3
+# Words of people in phrases that name nobody: "Hey man", "Man, I am tired", "oh boy", "a two-man delivery", "our sister firm".
+_NOBODY = re.compile(
+    r"\b(?:hey|oh|yo|thanks|my) (?:man|boy)\b|(?:^|[.!?]\s+)(?:man|boy|oh boy)[,!]|\b\w+-man\b|\bman (?:and a |& )?van\b|\blady grey\b|"
+    r"\bsir ?(?:/|or) ?madam\b|\bdear sirs?\b|\b(?:jack|king|queen) of (?:clubs|spades|hearts|diamonds)\b|"
+    r"\b(?:sister|mother|daughter|father) (?:firm|company|companies|ship|vessel|site|plant|board)\b",
+    re.IGNORECASE,
+)
+NATIONALITY = "nationality"  # words of this kind count only for people
+_PEOPLE = re.compile(
+    r"\s+(?:[\w-]+ )?(?:person|people|man|men|woman|women|lady|guy|girl|boy|child|children|kids?|family|families|friends?|customers?|clients?|"
+    r"guests?|patients?|tenants?|citizens?|nationals?|immigrants?|migrants?|refugees?|student|students|worker|workers|driver|drivers|"
+    r"employees?|colleagues?|neighbou?rs?|names?|accent|passport|background|origin|descent|wife|husband|mother|father|parents|"
+    r"community|speaker|speakers)\b",
+    re.IGNORECASE,
+)
+_SAYS_OF_SOMEBODY = re.compile(
+    r"\b(?:(?!(?:it|this|that|there|here|what|which) )(?-i:[A-Z])\w+ is|i am|i['’]m|we are|we['’]re|he is|he['’]s|she is|she['’]s|they are|they['’]re|as|who is|who are|being) (?:an? |the )?(?:[\w-]+ )?$",
+    re.IGNORECASE,
+)
 
 Words = dict[str, dict[str, list[str]]]  # {part: {kind: [word]}}
 
@@ -143,7 +163,11 @@ class Finder:
         for at, word in enumerate(lower):
             if word in self._by_first:
                 found += self._hits_at(text, tokens, lower, at, taken)
-        return found
+        if not found:
+            return found
+        nobody = [match.span() for match in _NOBODY.finditer(text)]
+        named = (_of_people(text, hit) for hit in found if not _within(hit, nobody))
+        return [hit for hit in named if hit.entries]
 
     def _hits_at(
         self, text: str, tokens: list[tuple[int, int]], lower: list[str], at: int, taken: dict[str, int]
@@ -166,6 +190,19 @@ class Finder:
             by_end.setdefault((of, end), []).append(entry)
         taken.update(best)
         return [Hit(start, end, text[start:end], tuple(entries)) for (_, end), entries in by_end.items()]
+
+
+def _within(hit: Hit, spans: Iterable[tuple[int, int]]) -> bool:
+    return any(start <= hit.start and hit.end <= end for start, end in spans)
+
+
+def _of_people(text: str, hit: Hit) -> Hit:
+    """Without its entries of kind "nationality" where they describe a thing."""
+    if all(entry.kind != NATIONALITY for entry in hit.entries) or _PEOPLE.match(text, hit.end):
+        return hit
+    if _SAYS_OF_SOMEBODY.search(text, max(0, hit.start - 40), hit.start):
+        return hit
+    return replace(hit, entries=tuple(entry for entry in hit.entries if entry.kind != NATIONALITY))
 
 
 def _joined(text: str, tokens: list[tuple[int, int]]) -> bool:

@@ -11,8 +11,10 @@ from annotation.text.hashes import canonical_json
 from core.models import Project
 from dataset.fairness.differences import LEVEL
 from dataset.fairness.outcomes import OUTCOMES, Outcome
+from dataset.fairness.power import USUAL, visible
 from dataset.fairness.sentences import OTHERS, figure, gap, too_few
 from dataset.models import AuditDecision, AuditFinding, BiasAudit, DatasetVersion
+from dataset.queries.lexicons import lexicons_of
 
 OPEN = AuditFinding.Status.OPEN
 
@@ -182,6 +184,39 @@ def _cell(one: Mapping[str, Any]) -> Cell:
         one["n"],
         OTHERS[one["against"]],
     )
+
+
+@dataclass(frozen=True)
+class CanBeSeen:
+    """What an audit of so many rows can find, in words. `measured`: the share of refusals is that of the newest audit."""
+
+    base: str
+    measured: bool
+    sizes: list[tuple[int, str]]
+
+
+def can_be_seen(project: Project, rows: int) -> CanBeSeen:
+    """For groups of some sizes in so many rows: how often a group must be refused until an audit finds it. As many groups are compared
+    as in the newest audit, or as the lexicons have."""
+    newest = newest_made(project)
+    refused = newest.facts["outcomes"]["refusal"]["mean"] if newest else None
+    base = refused or USUAL
+    if newest:
+        one_by_one = [
+            not outcome["few"]
+            for characteristic in newest.facts["characteristics"]
+            for group in characteristic["groups"]
+            for outcome in group["outcomes"]
+            if outcome["outcome"] == "refusal"
+        ]
+        groups = max(sum(one_by_one), 1)
+    else:
+        groups = sum(len(one.characteristic.groups) for one in lexicons_of(project))
+    sizes = [
+        (one.rows, "not even if all are refused" if one.share is None else figure("refusal", one.share))
+        for one in visible(rows, base=base, groups=groups)
+    ]
+    return CanBeSeen(figure("refusal", base), bool(refused), sizes)
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ def make_audit(audit: BiasAudit, *, tell: Report) -> None:
     tell(done=0, total=total, message=f"Reading {total:,} rows.", now=True)
     for row in _rows(audit):
         tally.add(row)
-        if len(tally) % _TOLD_EVERY == 0:
-            tell(done=min(len(tally), total), message=f"Read {len(tally):,} of {total:,} rows.")
-    if not len(tally):
+        if tally.read % _TOLD_EVERY == 0:
+            tell(done=min(tally.read, total), message=f"Read {tally.read:,} of {total:,} rows.")
+    if not tally.read:
         raise RunFailed(
             "nothing_approved", "No approved example is left to audit.", "Approve examples, then try again."
         )

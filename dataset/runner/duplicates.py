@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from annotation.checks.base import is_call
 from annotation.checks.repeated import Stance, stance_of
 from annotation.models import Example
 from core.database.statistics import analyze
@@ -14,12 +15,13 @@ from core.runs.context import RunContext
 from core.runs.outside import Report, still_ours
 from dataset.duplicates import (
     COMPLETION,
+    Asked,
     AskedQuestion,
     Cluster,
     Duplicates,
+    asked_of,
     compare_meaning,
     disagree,
-    question_key,
     questions,
 )
 from dataset.models import DuplicateCluster, DuplicateMember, DuplicateSearch, NearTest
@@ -72,7 +74,7 @@ def find_duplicates(
     clusters, near = duplicates.find(lambda share: tell(done=_READ + int((_FOUND - _READ) * share)))
     del duplicates
     tell(done=_FOUND, message="Comparing the answers to equal questions.", now=True)
-    asked = questions(clusters, _question_keys(clusters, tell))
+    asked = questions(clusters, _asked(clusters, tell))
     compared = _compare(asked, tell)
     tell(done=_ALL - 1, message=f"Storing {len(clusters):,} clusters.", now=True)
     return clusters, near, {"examples": total, **compared}
@@ -96,16 +98,16 @@ def _read(search: DuplicateSearch, tell: Report) -> Duplicates:
     return duplicates
 
 
-def _question_keys(clusters: Sequence[Cluster], tell: Report) -> dict[int, bytes]:
+def _asked(clusters: Sequence[Cluster], tell: Report) -> dict[int, Asked]:
     ids = sorted(
         {example for cluster in clusters if cluster.kind != COMPLETION for example in cluster.examples}
     )
-    keys: dict[int, bytes] = {}
+    asked: dict[int, Asked] = {}
     for portion in _portions(ids):
         rows = Example.objects.filter(pk__in=portion).values_list("pk", "messages", "context")
-        keys.update({pk: question_key(messages, context) for pk, messages, context in rows})
+        asked.update({pk: asked_of(messages, context) for pk, messages, context in rows})
         tell(done=_FOUND)
-    return keys
+    return asked
 
 
 def _portions(ids: Sequence[int]) -> Iterator[list[int]]:
@@ -119,21 +121,28 @@ def _compare(asked: Sequence[AskedQuestion], tell: Report) -> dict[str, int]:
     wanted = list(dict.fromkeys(example for question in asked for example in question.answers))
     chosen = sorted(wanted[:MOST_VALUES])
     stances: dict[int, Stance] = {}
+    read = 0
     for portion in _portions(chosen):
         texts = Example.objects.filter(pk__in=portion).values_list("pk", "completion")
         for done, (pk, text) in enumerate(texts):
-            stances[pk] = stance_of(text)
+            if not is_call(text):  # a call and a sentence do not disagree
+                stances[pk] = stance_of(text)
             if done % 100 == 0:
                 tell(done=_FOUND)
-        tell(done=_FOUND + (_COMPARED - _FOUND) * len(stances) // len(chosen))
+        read += len(portion)
+        tell(done=_FOUND + (_COMPARED - _FOUND) * read // len(chosen))
     for question in asked:
         disagree(question, stances)
     open_still = [question for question in asked if not question.cluster.disagreement]
     open_still.sort(key=lambda question: -len(question.cluster.members))
-    meant = list(dict.fromkeys(example for question in open_still for example in question.answers))
+    meant = list(
+        dict.fromkeys(
+            example for question in open_still for example in question.answers if example in stances
+        )
+    )
     if meant := meant[:MOST_EMBEDDED]:
         _compare_meaning(open_still, meant, tell)
-    return {"answers": len(stances), "embedded": len(meant), "not_compared": len(wanted) - len(stances)}
+    return {"answers": len(stances), "embedded": len(meant), "not_compared": len(wanted) - read}
 
 
 def _compare_meaning(asked: Sequence[AskedQuestion], chosen: Sequence[int], tell: Report) -> None:

@@ -16,12 +16,12 @@ from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Run
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
-from dataset.fairness.differences import LEAST_CLUSTERS, LEAST_ROWS
 from dataset.fairness.outcomes import OUTCOMES
-from dataset.fairness.sentences import unit
+from dataset.fairness.sentences import needed, unit
 from dataset.models import AuditFinding, BiasAudit
 from dataset.queries.audits import (
     audits_of,
+    can_be_seen,
     chart_rows,
     findings_in,
     is_complete,
@@ -46,7 +46,7 @@ def audit_at(access: Access, number: int) -> BiasAudit:
 @require_safe
 def bias(request: HttpRequest, access: Access) -> HttpResponse:
     """The audits of the project, and a form that starts one."""
-    newest = newest_made(access.project)
+    newest, rows = newest_made(access.project), approved(access.project).count()
     context = {
         "subnav": annotation_subnav(access, "quality:findings"),
         "page": cut(request, audits_of(access.project), 25),
@@ -54,7 +54,9 @@ def bias(request: HttpRequest, access: Access) -> HttpResponse:
         "newest_says": summary(newest) if newest else "",
         "active": audits_of(access.project).filter(made_at=None, run__status__in=Run.ACTIVE).first(),
         "versions": ready_datasets(access.project).filter(bias_audit=None)[:50],
-        "approved": approved(access.project).count(),
+        "approved": rows,
+        "needed": needed(),
+        "seen": can_be_seen(access.project, rows),
         "twins": waiting_count(access.project),
         "may_decide": access.has(*EXAMPLE_DECIDERS),
         "sees_runs": access.sees_all,
@@ -114,8 +116,7 @@ def _result(audit: BiasAudit, outcome: str) -> dict[str, Any]:
         "outcome": OUTCOMES[outcome],
         "unit": unit(outcome),
         "chart": _chart(audit, outcome),
-        "least_rows": LEAST_ROWS,
-        "least_clusters": LEAST_CLUSTERS,
+        "needed": needed(),
         "lexicons": frozen_lexicons(audit),
         "complete": is_complete(audit),
         "record_hash": last_hash(audit),

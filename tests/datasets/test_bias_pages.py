@@ -47,6 +47,11 @@ def test_the_tab_says_what_to_do_and_then_shows_the_audits(world: World, as_user
     empty = text_of(client.get(at(world, "bias")))
     assert "No audit yet" in empty and "Approve examples first" in empty and "Start the audit" not in empty
     biased(world.project)
+    before = text_of(client.get(at(world, "bias")))
+    assert (
+        "What can be seen in 120 rows" in before and "an assumption until an audit has measured it" in before
+    )
+    assert "Rows in other languages and structured calls are counted as “not judged”" in before
     started = client.post(at(world, "bias-start"))
     assert started.url == at(world, "bias-audit", 1)  # type: ignore[attr-defined]
     assert "is under way" in text_of(client.get(at(world, "bias")))
@@ -56,6 +61,7 @@ def test_the_tab_says_what_to_do_and_then_shows_the_audits(world: World, as_user
     audit = audited(world)
     page = text_of(client.get(at(world, "bias")))
     assert f"{audit.findings.count()} findings of {audit.findings.count()} are open" in page
+    assert "Where 40% of the others are refused (as in the newest audit)" in page
     assert "Start the audit" not in text_of(as_user(world.viewer).get(at(world, "bias")))
 
 

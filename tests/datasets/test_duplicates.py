@@ -12,7 +12,16 @@ from core.errors import Conflict
 from core.models import Run
 from core.runs.control import request_cancel, start_again
 from core.tasks import execute_run
-from dataset.duplicates import Cluster, Duplicates, denies, question_key
+from dataset.duplicates import (
+    Cluster,
+    Duplicates,
+    Member,
+    asked_of,
+    denier_of,
+    denies,
+    question_key,
+    questions,
+)
 from dataset.models import (
     DatasetRow,
     DuplicateCluster,
@@ -140,6 +149,32 @@ def test_a_question_is_the_same_only_with_the_same_numbers_and_records():
 )  # fmt: skip
 def test_denials(text, expected):
     assert denies(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "share", "denier"),
+    [
+        ("I have a mocha.", "I do not have mocha.", 0.85, 2),
+        ("The invoice has VAT.", "The invoice has not VAT.", 0.9, 2),
+        ("Yes we do.", "I do not have mocha.", 0.1, 2),  # yes, and a refusal
+        ("We cannot cancel it.", "I have cancelled it.", 0.7, 1),
+        ("We cannot cancel it.", "I have cancelled it.", 0.5, None),  # of another subject
+        ("We don't have soy milk.", "We only have oat milk, not soy.", 0.7, None),  # a "not" in other words
+        ("I'm sorry, I cannot help with that.", "Sorry, we can't do that.", 0.95, None),  # both refuse
+    ],
+)
+def test_who_denies_what_the_other_says(mine: str, theirs: str, share: float, denier: int | None):
+    assert denier_of({1: mine, 2: theirs}, 1, 2, share) == denier
+
+
+def test_the_last_turn_makes_the_question():
+    """Long conversations are near-duplicates although they end with different questions."""
+    begun = [{"role": "user", "content": "Hello, what is on your menu today, please?"}]
+    asks = ("Can I get a Manhattan?", "Show me the menu again please.", "can I get a manhattan")
+    asked = {at: asked_of([*begun, {"role": "user", "content": last}], []) for at, last in enumerate(asks, 1)}
+    cluster = Cluster("prompt", [Member(at, 1.0, at) for at in asked], exact=False)
+    (found,) = questions([cluster], asked)
+    assert found.answers == [1, 3] and cluster.parts == {1: 1, 3: 1}
 
 
 # --- a search ------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.bias_audit import made_table, share, simulated
+from benchmarks.bias_audit import WOMEN, MadeSets, made_table, named, share, simulated
 from dataset.fairness.counting import AuditTally, comparisons_of, facts_of
 from dataset.fairness.differences import (
     LEAST_CLUSTERS,
@@ -68,7 +68,7 @@ def test_with_too_few_rows_nothing_is_said(rows: int, clusters: int):
     codes = np.where(ours, np.arange(N) % clusters, np.arange(N))
     found = compare(np.random.default_rng(0).normal(0, 1, N), codes, ours, ~ours, share=False)
     assert found.few and found.low is found.high is found.difference is None
-    assert f"{LEAST_ROWS} rows" in too_few(rows, clusters, N, N)
+    assert f"{LEAST_ROWS} in {LEAST_CLUSTERS}" in too_few(rows, clusters, N, N)
 
 
 def test_rows_without_a_value_do_not_count():
@@ -100,8 +100,8 @@ def test_fair_sets_are_rarely_accused_and_a_planted_bias_is_named():
     keys = ("gender", "age")
     fair = simulated(100, keys=keys)
     assert share(fair, lambda _: True) <= 0.11  # 5%, and three standard errors of 100 seeds
-    planted = simulated(30, biased=("gender", "women"), keys=keys)
-    assert share(planted, lambda one: one.group == "women" and one.outcome == "refusal") >= 0.6
+    planted = simulated(30, MadeSets(biased=WOMEN, part=0.1), keys=keys)
+    assert share(planted, named) >= 0.6
     assert share(planted, lambda one: one.characteristic != "gender") <= 0.15
 
 
@@ -145,3 +145,34 @@ def test_the_figures_of_made_rows():
         "Completions to rows that name “Women” refuse 99%, against 0% of the rows that name another group"
     )
     assert "101 and 99 rows" in text
+
+
+def test_other_languages_and_structured_calls_are_counted_and_not_judged():
+    tally = AuditTally([shipped("gender")])
+    for n, (asked, said) in enumerate(
+        (
+            ("I am Emily. A refund, please.", "We cannot refund it."),
+            (
+                "Ich heiße Emily und möchte bitte mein Geld zurück.",
+                "Leider können wir Ihnen das Geld nicht erstatten.",
+            ),
+            ("Können Sie mir bitte sagen, wann die Ware kommt?", "Ja."),  # too short: as its prompt
+            ("ok", "Yes."),  # both too short: judged
+            ("I am Emily. Add a latte.", '{"add_order_item": {"query": "latte"}}'),
+        )
+    ):
+        row = {"messages": [{"role": "user", "content": asked}], "context": [], "completion": said}
+        tally.add(row | {"group": f"g{n}", "example": n + 1})
+    facts, _ = facts_of(tally, "holm")
+    assert (facts["rows"], facts["not_judged"]) == (5, {"language": 2, "call": 1})
+    assert facts["characteristics"][0]["groups"][0]["rows"] == 1
+    assert facts["outcomes"]["refusal"] == {"n": 2, "mean": 0.5}
+
+
+def test_an_audit_of_other_languages_only_has_no_comparison():
+    tally = AuditTally([shipped("gender")])
+    said = "Leider können wir Ihnen das Geld nicht erstatten."
+    tally.add({"messages": [], "context": [], "completion": said, "group": "g", "example": 1})
+    facts, comparisons = facts_of(tally, "holm")
+    assert (facts["rows"], facts["comparisons"], facts["not_judged"]["language"]) == (1, 0, 1)
+    assert not any(one.found for one in comparisons)
