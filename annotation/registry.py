@@ -3,10 +3,12 @@
 Downstream extends upstream: annotation asks what was registered and knows nothing of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from annotation.models import Example
+from core.models import Project
 
 FrozenCheck = Callable[[int], bool]
 PageDetails = Callable[[Example], Mapping[str, Any]]
@@ -58,3 +60,27 @@ def register_rudeness(scorer: Rudeness) -> None:
 def rudeness_of(text: str) -> str:
     """What a registered scorer says of this text."""
     return next((says for scorer in _rudeness if (says := scorer(text))), "")
+
+
+@dataclass(frozen=True)
+class SizeNote:
+    """What is known about how many examples the project needs: sentences, where they come from, and (label, address, roles) of pages
+    for those who have one of the roles."""
+
+    says: Sequence[str]
+    about: str = ""
+    links: Sequence[tuple[str, str, tuple[str, ...]]] = ()
+
+
+SizeNotes = Callable[[Project], SizeNote]
+_size_notes: list[SizeNotes] = []
+
+
+def register_size_note(note: SizeNotes) -> None:
+    """Call from AppConfig.ready. `note` gives what the page Coverage shows beside the size; few queries."""
+    _size_notes.append(note)
+
+
+def size_notes(project: Project) -> list[SizeNote]:
+    """Everything that was registered."""
+    return [note(project) for note in _size_notes]

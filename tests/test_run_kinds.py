@@ -16,6 +16,7 @@ from tests.support.factories import (
     make_campaign,
     make_dataset,
     make_example,
+    make_learning_curve,
     make_training,
     make_version,
 )
@@ -132,6 +133,11 @@ def _test_loss(world, tmp_path):
     return run, f"Model version {one}"
 
 
+def _learning_curve(world, tmp_path):
+    curve = make_learning_curve(world.project, world.admin, {}, status=Run.Status.QUEUED)
+    return curve.run, str(curve)
+
+
 def _campaign(world, tmp_path):
     from evaluation.services.campaigns import launch_answers
 
@@ -214,6 +220,7 @@ MAKERS = {
     "token_count": _token_count,
     "files_check": _files_check,
     "test_loss": _test_loss,
+    "learning_curve": _learning_curve,
     "campaign": _campaign,
 }
 

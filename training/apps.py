@@ -9,13 +9,14 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         # Both connect to signals of Celery in the worker's main process, before its pool forks.
+        from annotation.registry import register_size_note
         from core.audit.sentences import register_actions
         from core.home.stages import register_stage
         from core.marks import register_marks
         from core.runs.kinds import register_kind
         from dataset.registry import register_uses, register_version_uses
         from training.actions import TrainingAction
-        from training.extensions import uses
+        from training.extensions import size_note, uses
         from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
         from training.moving import register_moving
@@ -24,7 +25,13 @@ class TrainingConfig(AppConfig):
 
         for kind in ALL:
             register_kind(kind)
-        register_uses(uses, model="training.ModelVersion", training="training.TrainingRun")
+        register_uses(
+            uses,
+            model="training.ModelVersion",
+            training="training.TrainingRun",
+            curve="training.LearningCurve",
+        )
+        register_size_note(size_note)
         register_stage(STAGE)
         register_marks(control_tokens)
         register_actions(TrainingAction)

@@ -10,6 +10,8 @@ from core.moving.own import register_run_params
 from core.moving.parts import Arrival, Part, Row, plain, register_left_out, register_part
 from training.models import (
     BaseModel,
+    CurvePoint,
+    LearningCurve,
     LossMeasurement,
     MetricPoint,
     ModelVersion,
@@ -103,6 +105,9 @@ def register_moving() -> None:
     register_part(
         Part(LossMeasurement, "version__project", json=dict.fromkeys(("rows", "left_out", "prompts"), plain))
     )
+    curve = ("recipe", "held_out", "environment", "forecast")
+    register_part(Part(LearningCurve, "project", json=dict.fromkeys(curve, plain)))
+    register_part(Part(CurvePoint, "curve__project", json={"losses": plain}))
     register_run_params(
         dataset="datasets.DatasetVersion", base_model="training.BaseModel", version="training.ModelVersion"
     )

@@ -5,7 +5,7 @@ from django.urls import reverse
 from core.models import Run
 from core.runs.kinds import RunKind
 from dataset.models import DatasetVersion
-from training.models import BaseModel, ModelVersion, TrainingRun
+from training.models import BaseModel, LearningCurve, ModelVersion, TrainingRun
 
 
 def of_training_run(run: Run) -> tuple[str, str] | None:
@@ -34,6 +34,13 @@ def of_version(run: Run) -> tuple[str, str] | None:
     if version is None or run.project is None:
         return None
     return f"Model version {version}", reverse("training:version", args=[run.project.slug, version.pk])
+
+
+def of_learning_curve(run: Run) -> tuple[str, str] | None:
+    curve = LearningCurve.objects.filter(run=run).select_related("project").first()
+    if curve is None:
+        return None
+    return str(curve), reverse("training:learning-curve", args=[curve.project.slug, curve.number])
 
 
 BASE_MODEL = RunKind(
@@ -84,4 +91,14 @@ TEST_LOSS = RunKind(
     again_words="Rows measured so far are kept.",
     subject="training.run_kinds:of_version",
 )
-ALL = (BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS)
+LEARNING_CURVE = RunKind(
+    "learning_curve",
+    "Learning curve",
+    queue="gpu",
+    runner="training.runner.learning_curve:run",
+    on_again="training.services.learning_curves:again",
+    again_words="Points that are finished are kept; the next one is trained from its beginning.",
+    subject="training.run_kinds:of_learning_curve",
+    max_attempts=5,
+)
+ALL = (BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS, LEARNING_CURVE)
