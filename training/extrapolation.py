@@ -7,7 +7,7 @@ determine the exponent, and a free fit swings wildly. Hoiem et al. 2021 ("Learni
 I Need?", arXiv 2207.01725) show that one fit to few points is often far off. Here the exponent is not chosen: every one of EXPONENTS
 takes part with the weight that the points give it (Bayesian model averaging, even prior). An exponent of 0 would be log-linear; those
 below it are straighter still, those above 1 are flatter than 1/n. They are wider than the family itself because an interval that
-ends at the family's edge is too narrow there: with 0.05 to 1.0 a log-linear curve was covered 75 times of 100, with these 96 or more
+ends at the family's edge is too narrow there: with 0.05 to 1.0 a log-linear curve was covered 72 to 81 times of 100, with these 97
 (benchmarks/learning_curves.py; docs/reference/learning-curves.md has the figures). For one exponent a and b are linear, so nothing
 is searched for.
 

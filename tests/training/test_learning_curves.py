@@ -1,16 +1,20 @@
 """Learning curves, really trained on a tiny model: the points, killed and cancelled runs, and what is refused."""
 
 import random
+import signal
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.models import Example
 from core.errors import Conflict
 from core.models import AuditEntry, Run
 from core.runs.control import request_cancel, start_again
-from core.tasks import execute_run
+from core.tasks import execute_run, sweep_runs
+from tests.support import waiting
 from tests.support.factories import make_example, make_frozen, spelled
 from training import checkpoints, services
 from training.draws import nested
@@ -121,6 +125,30 @@ def test_a_killed_or_cancelled_curve_goes_on_with_the_points_that_are_missing(wo
     assert trained == [*rows[:3], rows[2], *rows[2:]], "finished points are not trained again"
     # An interruption changes nothing: the same losses as without one.
     assert {point.share: point.loss for point in curve.points.all()} == pytest.approx(alone, abs=1e-5)
+
+
+@pytest.mark.timeout(400)
+def test_a_worker_that_is_killed_repeats_no_finished_point(world, tiny_base, worker, sent):
+    curve = start(world, tiny_base, freeze(world))
+    process = worker(curve, pause=0.2)
+
+    def two_points():
+        assert process.poll() is None, "the worker ended too early"
+        return curve.points.count() >= 2
+
+    waiting.wait_for(two_points, "two points", 240)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = dict(curve.points.values_list("share", "at"))
+    assert len(before) in (2, 3) and Run.objects.get(pk=curve.run_id).status == Run.Status.RUNNING
+    Run.objects.filter(pk=curve.run_id).update(heartbeat_at=timezone.now() - timedelta(minutes=5))
+    sweep_runs()
+    assert ("core.tasks.execute_run", curve.run_id) in sent
+    curve = finish(curve)
+    assert curve.run.status == Run.Status.SUCCEEDED, curve.run.error_message
+    assert curve.run.attempt == 2
+    after = dict(curve.points.values_list("share", "at"))
+    assert set(after) == set(SHARES) and before.items() <= after.items(), "what was finished is as it was"
 
 
 def test_repeats_draw_other_rows_and_each_starts_from_its_own_seed(world, tiny_base, monkeypatch):
