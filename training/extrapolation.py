@@ -314,9 +314,11 @@ def in_words(ahead: Ahead) -> str:
         start += f" (to {ahead.until:,})"
     if ahead.drop is None or ahead.low is None or ahead.high is None:
         return f"{start}: {ahead.refused[0].lower()}{ahead.refused[1:]}"
-    digits = 2 if ahead.high - ahead.low >= 0.02 else 3
+    digits = 3 if ahead.high - ahead.low < 0.02 or 0 < ahead.low < 0.005 else 2
+    # Adding 0 makes 0.00 of -0.00.
     drop, low, high = (
-        f"{value:.{digits}f}".replace("-", "−") for value in (ahead.drop, ahead.low, ahead.high)
+        f"{round(value, digits) + 0:.{digits}f}".replace("-", "−")
+        for value in (ahead.drop, ahead.low, ahead.high)
     )
     if ahead.low > 0 and ahead.high >= MEASURABLE:
         return f"{start} would lower held-out loss by {drop} ({low} to {high})."

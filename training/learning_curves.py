@@ -34,8 +34,9 @@ def sentences(forecast: Forecast) -> list[str]:
 
 def newest_with_points(project: Project) -> LearningCurve | None:
     """The newest curve that says something; one query."""
-    return learning_curves(project).exclude(forecast={}).first()
+    return learning_curves(project).exclude(forecast={}).defer("held_out").first()
 
 
 def active(project: Project) -> LearningCurve | None:
-    return learning_curves(project).filter(run__status__in=Run.ACTIVE).first()
+    """The newest curve that is queued or being measured; one query."""
+    return learning_curves(project).filter(run__status__in=Run.ACTIVE).defer("held_out").first()

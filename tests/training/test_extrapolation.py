@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from benchmarks.learning_curves import CURVES, Noise, coverage
-from training import extrapolation
 from training.extrapolation import SHARES, Ahead, CurveRows, Forecast, Measured, forecast, in_words
 
 GROUPS = 60
@@ -114,4 +113,7 @@ def test_small_numbers_keep_their_digits():
     assert in_words(Ahead(500, 400, None, 0.0251, 0.0205, 0.0301)) == (
         "500 more examples would lower held-out loss by 0.025 (0.021 to 0.030)."
     )
-    assert extrapolation.LEVEL == 0.95
+    assert in_words(Ahead(1, 1, None, 0.03, 0.004, 0.06)).endswith("by 0.030 (0.004 to 0.060).")
+    assert "1 more example would" in in_words(Ahead(1, 1, None, 0.03, 0.004, 0.06))
+    unclear = in_words(Ahead(500, 400, None, -0.001, -0.05, 0.05))
+    assert unclear.startswith("Whether 500 more") and "by 0.00, but the interval, −0.05 to 0.05" in unclear

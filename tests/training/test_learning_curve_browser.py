@@ -48,6 +48,7 @@ def test_a_curve_is_read_and_a_new_one_is_checked(
     page.get_by_label("Repeats").fill("2")
     expect(page.locator("#preflight")).to_contain_text("8")
     page.get_by_role("button", name="Start").click()
-    expect(page.get_by_text("This run cannot be launched with these values.").first).to_be_visible()
+    expect(page.locator("#work .error").first).to_contain_text("a learning curve needs at least 80")
+    expect(page.get_by_label("Repeats")).to_have_value("2")
     assert said == []
     context.close()

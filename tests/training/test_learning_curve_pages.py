@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from core.models import Run
 from tests.support.factories import make_base_model, make_dataset, make_learning_curve, make_user
+from training.forms import LearningCurveForm
 from training.models import LearningCurve
 
 from .pages import url
@@ -51,7 +52,7 @@ def test_a_curve_that_is_being_measured_and_one_that_was_cancelled_early(world, 
     )
     early = make_learning_curve(world.project, world.admin, {25: 2.4, 50: 2.1}, status=Run.Status.CANCELLED)
     page = page_of(as_user(world.admin), url(world, "learning-curve", early.number))
-    assert "3 of 4 shares must be finished" in page and "more examples would" not in page
+    assert "3 of 4 shares must be finished" in page and "500 more examples" not in page
 
 
 def test_coverage_says_what_the_newest_curve_says_or_how_to_start_one(world, as_user, sent):
@@ -82,9 +83,22 @@ def test_the_form_shows_why_it_cannot_start_and_starts_nothing(world, as_user, s
     page = page_of(client, url(world, "learning-curve-new"))
     assert "a learning curve needs at least 80" in page and "needs at least 20" in page
     assert "Validation rows to measure on" not in page and "Evaluations during training" not in page
-    values = {"method": "lora", "base_model": base.pk, "dataset": dataset.pk, "repeats": 9}
-    wrong = client.post(url(world, "learning-curve-new"), values)
-    assert wrong.status_code == 422 and not LearningCurve.objects.exists()
+    form = LearningCurveForm(world.project, "lora")
+    values = {
+        name: form.get_initial_for_field(field, name) for name, field in form.fields.items() if field.initial
+    } | {
+        "base_model": base.pk,
+        "dataset": dataset.pk,
+        "warmup": 0,
+        "dropout": 0,
+        "weight_decay": 0,
+        "most_rows": 0,
+    }
+    wrong = client.post(url(world, "learning-curve-new"), values | {"repeats": 9})
+    assert wrong.status_code == 422 and "less than or equal to 5" in wrong.content.decode()
+    refused = client.post(url(world, "learning-curve-new"), values)
+    assert refused.status_code == 422 and "a learning curve needs at least 80" in refused.content.decode()
+    assert not LearningCurve.objects.exists()
     assert as_user(world.viewer).get(url(world, "learning-curve-new")).status_code == 403
 
 

@@ -81,8 +81,12 @@ def _findings(dataset: DatasetVersion, rows: int, all_rows: int) -> list[Preflig
         findings.append(
             PreflightFinding(
                 "stop",
-                f"The test rows of {dataset} are of {counted(groups, 'group')}: a learning curve needs at least {LEAST_GROUPS}, "
-                "since with fewer its intervals would be too narrow.",
+                (
+                    f"The test rows of {dataset} are of {counted(groups, 'group')}"
+                    if groups
+                    else f"{dataset} has no test rows"
+                )
+                + f": a learning curve needs at least {LEAST_GROUPS} groups, since with fewer its intervals would be too narrow.",
                 "Freeze a version with more test rows.",
                 "dataset",
             )

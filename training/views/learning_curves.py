@@ -73,13 +73,13 @@ def new(request: HttpRequest, access: Access) -> HttpResponse:
     if request.method == "POST":
         form = LearningCurveForm(access.project, request.POST.get("method", ""), request.POST)
         if form.is_valid():
+            # Errors of the service take values out of the form.
+            chosen = form.chosen_values()
             try:
-                curve = services.start_curve(
-                    by=access.user, **form.chosen_values() | {"recipe": form.values()}
-                )
+                curve = services.start_curve(by=access.user, **chosen | {"recipe": form.values()})
             except ExpectedError as error:
                 take_errors(form, error)
-                result = check_values(**form.chosen_values()) if form.cleaned_data else None
+                result = check_values(**chosen)
             else:
                 return redirect("training:learning-curve", access.project.slug, curve.number)
     else:
