@@ -281,9 +281,11 @@ def _figures(
 
 
 def _questions(rows: float, trained_share: float) -> list[tuple[int, int | None]]:
-    """(more examples, the number of examples that is reached): fixed numbers, then to the next milestones."""
+    """(more examples, the number of examples that is reached): fixed numbers, then to the next milestones. The same number is not
+    asked for twice."""
     now = round(rows / trained_share)
-    return [(more, None) for more in MORE] + [(size - now, size) for size in MILESTONES if size > now]
+    to_milestones = {size - now: size for size in MILESTONES if size > now}
+    return [(more, None) for more in MORE if more not in to_milestones] + [*to_milestones.items()]
 
 
 def _ahead(curves: Curves, examples: int, until: int | None, trained_share: float) -> Ahead:

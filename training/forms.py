@@ -229,7 +229,7 @@ class LearningCurveForm(LaunchForm):
         max_value=LearningCurve.MOST_REPEATS,
         initial=3,
         help_text="How often each share of the rows is drawn and trained. More repeats take as much longer and make the intervals "
-        "narrower. Default 3: with few examples one draw of a quarter of them is much like luck.",
+        "narrower. Default 3: with few examples one draw of a quarter of them depends much on chance.",
     )
 
     def __init__(

@@ -50,7 +50,9 @@ def test_a_falling_curve_says_by_how_much():
     truth = 10 * (800**-0.5 - 1200**-0.5)
     assert first.examples == 500 and first.rows == 400 and first.low <= truth <= first.high and first.low > 0
     assert in_words(first).startswith("500 more examples would lower held-out loss by 0.0")
-    assert [one.until for one in found.ahead] == [None, None, 2000, 5000], "800 rows of 1,000 examples"
+    assert [(one.examples, one.until) for one in found.ahead] == [(500, None), (1000, 2000), (4000, 5000)], (
+        "800 rows of 1,000 examples; 1,000 more are the next milestone"
+    )
     assert found.line[0][0] == 200 and all(low <= loss <= high for _, loss, low, high in found.line)
 
 
