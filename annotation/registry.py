@@ -173,3 +173,30 @@ def forget_examples(examples: QuerySet[Example]) -> None:
     """Deletes what other apps have stored about these examples."""
     for forget in _forgetters:
         forget(examples)
+
+
+# --- the size of a project -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SizeNote:
+    """What is known about how many examples the project needs: sentences, where they come from, and (label, address, roles) of pages
+    for those who have one of the roles."""
+
+    says: Sequence[str]
+    about: str = ""
+    links: Sequence[tuple[str, str, tuple[str, ...]]] = ()
+
+
+SizeNotes = Callable[[Project], SizeNote]
+_size_notes: list[SizeNotes] = []
+
+
+def register_size_note(note: SizeNotes) -> None:
+    """Call from AppConfig.ready. `note` gives what the page Coverage shows beside the size; few queries."""
+    _size_notes.append(note)
+
+
+def size_notes(project: Project) -> list[SizeNote]:
+    """Everything that was registered."""
+    return [note(project) for note in _size_notes]

@@ -16,6 +16,7 @@ from tests.support.factories import (
     make_campaign,
     make_dataset,
     make_example,
+    make_learning_curve,
     make_training,
     make_version,
 )
@@ -140,6 +141,11 @@ def _asking(world, tmp_path):
     return run, "Unknown facts"
 
 
+def _learning_curve(world, tmp_path):
+    curve = make_learning_curve(world.project, world.admin, {}, status=Run.Status.QUEUED)
+    return curve.run, str(curve)
+
+
 def _campaign(world, tmp_path):
     from evaluation.services.campaigns import launch_answers
 
@@ -223,6 +229,7 @@ MAKERS = {
     "files_check": _files_check,
     "test_loss": _test_loss,
     "ask_base_model": _asking,
+    "learning_curve": _learning_curve,
     "campaign": _campaign,
 }
 

@@ -25,3 +25,8 @@ class TrainingAction(AuditAction):
         "model_version.loss_measured",
         "The loss of {label} and {against} was measured on the same {rows} test rows",
     )
+    LEARNING_CURVE_STARTED = (
+        "learning_curve.started",
+        "{actor} started {label} of {base_model}, dataset {dataset}",
+    )
+    LEARNING_CURVE_MEASURED = "learning_curve.measured", "{label} was measured: {points} points"

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.api import knowledge, views
+from training.api import knowledge, learning_curves, views
 
 urlpatterns = [
     path("base-models/", views.BaseModelsView.as_view(), name="api-base-models"),
@@ -25,6 +25,12 @@ urlpatterns = [
         "training-runs/<int:number>/cancel/", views.CancelTrainingView.as_view(), name="api-training-cancel"
     ),
     path("training-runs/<int:number>/retry/", views.RetryTrainingView.as_view(), name="api-training-retry"),
+    path("learning-curves/", learning_curves.LearningCurvesView.as_view(), name="api-learning-curves"),
+    path(
+        "learning-curves/<int:number>/",
+        learning_curves.LearningCurveView.as_view(),
+        name="api-learning-curve",
+    ),
     path("model-versions/", views.ModelVersionsView.as_view(), name="api-model-versions"),
     path(
         "model-versions/<int:pk>/download/",

@@ -14,6 +14,7 @@ class TrainingConfig(AppConfig):
             register_finding_source,
             register_forgetter,
             register_lengths,
+            register_size_note,
         )
         from core.audit.sentences import register_actions
         from core.home.stages import register_stage
@@ -23,7 +24,7 @@ class TrainingConfig(AppConfig):
         from training.actions import TrainingAction
         from training.asked import SOURCE, finding_notes
         from training.counting import base_of_project, tokens_of_example
-        from training.extensions import uses
+        from training.extensions import size_note, uses
         from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
         from training.moving import register_moving
@@ -33,7 +34,13 @@ class TrainingConfig(AppConfig):
 
         for kind in ALL:
             register_kind(kind)
-        register_uses(uses, model="training.ModelVersion", training="training.TrainingRun")
+        register_uses(
+            uses,
+            model="training.ModelVersion",
+            training="training.TrainingRun",
+            curve="training.LearningCurve",
+        )
+        register_size_note(size_note)
         register_stage(STAGE)
         register_marks(control_tokens)
         register_lengths(base_of_project, tokens_of_example)

@@ -2,8 +2,8 @@
 the rows that a worker uses."""
 
 import random
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import accumulate, islice
 from typing import TypeVar
 
 Row = TypeVar("Row")
@@ -53,3 +53,27 @@ def trained_on(rows: list[Row], *, most: int, seed: int, places: int) -> list[Ro
     if places >= len(drawn):
         return drawn
     return [drawn[number] for number in sorted(set(row_stream(len(drawn), places=places, seed=seed)))]
+
+
+def nested(
+    clusters: Sequence[Hashable], shares: Sequence[int], *, most: int, seed: int
+) -> dict[int, list[int]]:
+    """{share: row numbers in their order}: growing parts of the rows, each inside the next. `shares` are percent, the smallest first.
+
+    `clusters` names the cluster of each row; rows of one cluster are taken together, so that a smaller part is not almost the whole
+    of a larger one in other words. Clusters come in an order drawn by `seed`; a part ends where it is nearest to its share of the
+    rows (or of `most` of them, 0: all), and has at least one cluster.
+    """
+    members: dict[Hashable, list[int]] = {}
+    for row, cluster in enumerate(clusters):
+        members.setdefault(cluster, []).append(row)
+    order = list(members.values())
+    random.Random(f"{seed}/learning-curve").shuffle(order)
+    ends = list(accumulate(map(len, order)))
+    total = min(len(clusters), most or len(clusters))
+    parts: dict[int, list[int]] = {}
+    for share in shares:
+        wanted = total * share / 100
+        taken = min(range(len(ends)), key=lambda at: abs(ends[at] - wanted)) + 1
+        parts[share] = sorted(row for own in order[:taken] for row in own)
+    return parts

@@ -4,6 +4,7 @@ Formulas are first-order and on the safe side; each constant has its source. The
 measurement.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
@@ -280,6 +281,22 @@ def seconds_by_part(*, units: dict[str, float], tokens: int, evaluations: int) -
     parts["save"] = int(worked // CHECKPOINT_SECONDS) * units["save"]
     parts["store"] = units["store"]
     return parts
+
+
+def curve_seconds(
+    *,
+    units: dict[str, float],
+    tokens: int,
+    validation_rows: int,
+    held_out_rows: int,
+    shares: Sequence[int],
+    repeats: int,
+) -> float:
+    """Seconds of a learning curve: each point loads the model, trains its share (percent) of the run's `tokens`, and measures the
+    held-out rows once, which are about as long as validation rows. Libraries are loaded once; that is part of loading."""
+    measuring = units["evaluate"] * held_out_rows / max(1, validation_rows)
+    training = units["train"] * tokens * sum(shares) / 100
+    return repeats * (training + len(shares) * (units["load"] + measuring))
 
 
 def disk_bytes(*, parameters: int, trainable: int, full: bool) -> int:

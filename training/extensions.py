@@ -1,19 +1,24 @@
-"""What training made of dataset versions, for the page of a withdrawn source (dataset.registry)."""
+"""What training made of dataset versions, for the page of a withdrawn source (dataset.registry), and what its learning curves say about
+the size of the data (annotation.registry)."""
 
 from collections.abc import Sequence
 
 from django.urls import reverse
 
-from core.models import Run
+from annotation.registry import SizeNote
+from core.models import Project, Run
+from core.roles import ADMINS, READERS
 from dataset.models import Source
 from dataset.registry import DataUse
-from training.models import ModelVersion, TrainingRun
+from training.extrapolation import Forecast
+from training.learning_curves import active, newest_with_points, sentences
+from training.models import LearningCurve, ModelVersion, TrainingRun
 from training.registry import UseNote, use_notes
 
 
 def uses(source: Source, datasets: Sequence[int]) -> list[DataUse]:
-    """The model versions trained on these dataset versions, and training runs that may still make one. Two queries, and those of the
-    apps above."""
+    """The model versions trained on these dataset versions, training runs that may still make one, and learning curves that are
+    trained on them now. Three queries, and those of the apps above."""
     versions = list(
         ModelVersion.objects.filter(project=source.project_id, training_run__dataset__in=datasets)
         .select_related("project", "base_model", "training_run")
@@ -23,9 +28,13 @@ def uses(source: Source, datasets: Sequence[int]) -> list[DataUse]:
     running = TrainingRun.objects.filter(
         project=source.project_id, dataset__in=datasets, run__status__in=Run.ACTIVE, model_version=None
     ).select_related("project", "run")
+    curves = LearningCurve.objects.filter(
+        project=source.project_id, dataset__in=datasets, run__status__in=Run.ACTIVE
+    ).select_related("project", "run")
     return [
         *(_of_version(version, notes.get(version.pk, [])) for version in versions),
         *(_of_run(training_run) for training_run in running.order_by("-number")),
+        *(_of_curve(curve) for curve in curves.order_by("-number")),
     ]
 
 
@@ -61,4 +70,39 @@ def _of_run(training_run: TrainingRun) -> DataUse:
         dataset=training_run.dataset_id,
         advice="It is training on these rows now. Cancel it.",
         actions=[("See the run", url)],
+    )
+
+
+def _of_curve(curve: LearningCurve) -> DataUse:
+    url = reverse("training:learning-curve", args=[curve.project.slug, curve.number])
+    return DataUse(
+        key=f"curve:{curve.pk}",
+        kind="Learning curve",
+        name=curve.run.title,
+        url=url,
+        dataset=curve.dataset_id,
+        advice="It is training on these rows now. Cancel it.",
+        actions=[("See the learning curve", url)],
+    )
+
+
+def size_note(project: Project) -> SizeNote:
+    """What the newest learning curve says, or how to start one. Two queries."""
+    slug = project.slug
+    curve = newest_with_points(project)
+    if curve is None:
+        running = active(project)
+        if running is not None:
+            url = reverse("training:learning-curve", args=[slug, running.number])
+            return SizeNote(["A learning curve is being measured."], links=[("See it", url, READERS)])
+        return SizeNote(
+            [],
+            "What more examples would do for this project can be measured: a learning curve trains on a quarter, a half and more of "
+            "the data and compares.",
+            [("Measure the learning curve", reverse("training:learning-curve-new", args=[slug]), ADMINS)],
+        )
+    return SizeNote(
+        sentences(Forecast.from_values(curve.forecast)),
+        f"{curve} of {curve.base_model}, {str(curve.dataset).lower()}. Loss in nats per token of the completions, with 95% intervals.",
+        [("See the curve", reverse("training:learning-curve", args=[slug, curve.number]), READERS)],
     )

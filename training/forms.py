@@ -18,7 +18,7 @@ from training import queries
 from training.host.packages import PACKAGES, model_folders
 from training.methods import METHODS, Recipe, Setting, recipe_from, settings_of
 from training.methods.base import plain
-from training.models import BaseModel, ModelVersion, TrainingRun
+from training.models import BaseModel, LearningCurve, ModelVersion, TrainingRun
 
 COMMON = ("method", "base_model", "dataset", "note")
 
@@ -113,6 +113,9 @@ class LaunchForm(forms.Form):
         help_text="What you want to find out. It is shown in the list of runs.",
     )
 
+    # Settings of recipes that this form does not ask for; they keep their defaults.
+    unused: tuple[str, ...] = ()
+
     def __init__(
         self,
         project: Project,
@@ -124,7 +127,9 @@ class LaunchForm(forms.Form):
         super().__init__(data, initial=initial)
         self.project = project
         self.chosen = METHODS.get(method) or next(iter(METHODS.values()))
-        self.settings = settings_of(self.chosen.recipe)
+        self.settings = [
+            setting for setting in settings_of(self.chosen.recipe) if setting.name not in self.unused
+        ]
         bases, datasets = self.fields["base_model"], self.fields["dataset"]
         assert isinstance(bases, forms.ModelChoiceField)
         assert isinstance(datasets, forms.ModelChoiceField)
@@ -212,6 +217,35 @@ class LaunchForm(forms.Form):
             "method": self.chosen.name,
             "recipe": self.recipe(),
         }
+
+
+class LearningCurveForm(LaunchForm):
+    """The form of a learning curve: that of a run, and how often each share is repeated."""
+
+    # Points are measured once, on test rows, after their last step.
+    unused = ("evaluations", "most_validation_rows")
+    repeats = forms.IntegerField(
+        min_value=1,
+        max_value=LearningCurve.MOST_REPEATS,
+        initial=3,
+        help_text="How often each share of the rows is drawn and trained. More repeats take as much longer and make the intervals "
+        "narrower. Default 3: with few examples one draw of a quarter of them depends much on chance.",
+    )
+
+    def __init__(
+        self,
+        project: Project,
+        method: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        initial: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(project, method, data, initial=initial)
+        del self.fields["note"]
+
+    def chosen_values(self) -> dict[str, Any]:
+        """Of a valid form: {project, base_model, dataset, method, recipe, repeats}."""
+        return {**super().chosen_values(), "repeats": self.cleaned_data["repeats"]}
 
 
 class TrainingRunFilter(Filter):

@@ -36,6 +36,29 @@ def count_test_rows(version: ModelVersion, against: ModelVersion) -> int:
     return min(rows, MOST_ROWS)
 
 
+def held_out_rows(datasets: Sequence[DatasetVersion]) -> list[HeldOutRow]:
+    """All test rows of these versions, those of the newest first. One query."""
+    return [
+        HeldOutRow(*values[:-2], slice=values[-2] or "", group=values[-1])
+        for values in _test_rows(datasets)
+        .order_by("-dataset__number", "position")
+        .values_list(
+            "dataset",
+            "position",
+            "example",
+            "row_hash",
+            "prompt_hash",
+            "revision__content__slice",
+            "example__group",
+        )
+    ]
+
+
+def count_test_groups(dataset: DatasetVersion) -> int:
+    """The number of groups among a version's test rows. One query."""
+    return _test_rows([dataset]).values("example__group").distinct().count()
+
+
 @dataclass(frozen=True)
 class Available:
     """Test rows that can be measured, and the number that cannot: a version was trained on them, or they are retired
@@ -53,20 +76,7 @@ def available_rows(version: ModelVersion, against: ModelVersion) -> Available:
     left out anyway, and counted. Three queries.
     """
     datasets = datasets_of(version, against)
-    rows = newest_of_each(
-        HeldOutRow(*values[:-2], slice=values[-2] or "", group=values[-1])
-        for values in _test_rows(datasets)
-        .order_by("-dataset__number", "position")
-        .values_list(
-            "dataset",
-            "position",
-            "example",
-            "row_hash",
-            "prompt_hash",
-            "revision__content__slice",
-            "example__group",
-        )
-    )
+    rows = newest_of_each(held_out_rows(datasets))
     trained = _trained_on(datasets)
     retired = set(
         Example.objects.filter(

@@ -10,7 +10,9 @@ from core.moving.own import register_run_params
 from core.moving.parts import Arrival, Part, Row, plain, register_left_out, register_part
 from training.models import (
     BaseModel,
+    CurvePoint,
     KnowledgeAnswer,
+    LearningCurve,
     LossMeasurement,
     MetricPoint,
     ModelVersion,
@@ -125,6 +127,9 @@ def register_moving() -> None:
             check=_wrong_answer,
         )
     )
+    curve = ("recipe", "held_out", "environment", "forecast")
+    register_part(Part(LearningCurve, "project", json=dict.fromkeys(curve, plain)))
+    register_part(Part(CurvePoint, "curve__project", json={"losses": plain}))
     register_run_params(
         dataset="datasets.DatasetVersion", base_model="training.BaseModel", version="training.ModelVersion"
     )

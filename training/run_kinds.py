@@ -6,7 +6,7 @@ from core.models import Run
 from core.runs.kinds import RunKind
 from dataset.models import DatasetVersion
 from training.knowledge import ASK
-from training.models import BaseModel, ModelVersion, TrainingRun
+from training.models import BaseModel, LearningCurve, ModelVersion, TrainingRun
 
 
 def of_training_run(run: Run) -> tuple[str, str] | None:
@@ -41,6 +41,13 @@ def of_asking(run: Run) -> tuple[str, str] | None:
     if run.project is None:
         return None
     return "Unknown facts", reverse("training:knowledge", args=[run.project.slug])
+
+
+def of_learning_curve(run: Run) -> tuple[str, str] | None:
+    curve = LearningCurve.objects.filter(run=run).select_related("project").first()
+    if curve is None:
+        return None
+    return str(curve), reverse("training:learning-curve", args=[curve.project.slug, curve.number])
 
 
 BASE_MODEL = RunKind(
@@ -100,4 +107,14 @@ ASKING = RunKind(
     again_words="What the base model answered so far is kept.",
     subject="training.run_kinds:of_asking",
 )
-ALL = (BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS, ASKING)
+LEARNING_CURVE = RunKind(
+    "learning_curve",
+    "Learning curve",
+    queue="gpu",
+    runner="training.runner.learning_curve:run",
+    on_again="training.services.learning_curves:again",
+    again_words="Points that are finished are kept; the next one is trained from its beginning.",
+    subject="training.run_kinds:of_learning_curve",
+    max_attempts=5,
+)
+ALL = (BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS, ASKING, LEARNING_CURVE)

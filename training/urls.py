@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.views import bases, knowledge, runs, versions
+from training.views import bases, knowledge, learning_curves, runs, versions
 
 app_name = "training"
 urlpatterns = [
@@ -12,6 +12,10 @@ urlpatterns = [
     path("compare/", runs.compare, name="compare"),
     path("runs/<int:number>/", runs.run, name="run"),
     path("runs/<int:number>/live/", runs.run_live, name="run-live"),
+    path("learning-curves/", learning_curves.learning_curves, name="learning-curves"),
+    path("learning-curves/new/", learning_curves.new, name="learning-curve-new"),
+    path("learning-curves/new/check/", learning_curves.check, name="learning-curve-check"),
+    path("learning-curves/<int:number>/", learning_curves.learning_curve, name="learning-curve"),
     path("versions/", versions.versions, name="versions"),
     path("versions/<int:pk>/", versions.version, name="version"),
     path("versions/<int:pk>/check-tokens/", versions.check_tokens, name="version-check-tokens"),

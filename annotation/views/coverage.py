@@ -13,6 +13,7 @@ from annotation.models import AuthoringTask, CoverageTarget
 from annotation.queries.authoring import progress_of, tasks_of
 from annotation.queries.coverage import coverage as coverage_of
 from annotation.queries.holes import crowds_of, holes_of, milestones
+from annotation.registry import size_notes
 from annotation.services.coverage import PART, part_words, remove_target, set_target
 from core.access import Access, project_page
 from core.errors import ExpectedError, Invalid
@@ -34,6 +35,10 @@ def coverage(request: HttpRequest, access: Access) -> HttpResponse:
         "holes": holes_of(found),
         "crowds": crowds_of(found),
         "milestones": milestones(found.approved),
+        "size_notes": [
+            (note, [(label, url) for label, url, roles in note.links if access.has(*roles)])
+            for note in size_notes(access.project)
+        ],
         "tasks": progress_of(open_tasks[:MOST_TASKS]),
         "can_set": access.has(Role.ADMIN),
         "can_task": access.has(*EXAMPLE_DECIDERS),

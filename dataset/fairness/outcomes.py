@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from annotation.checks.sentiment import sentiment
-
 from dataset.fairness.decisions import granted, refused
 
 # Markers of politeness, after Danescu-Niculescu-Mizil et al., "A Computational Approach to Politeness with Application to Social

@@ -303,6 +303,82 @@ def make_training(project: Project, user: User, **fields: Any) -> Any:
     )
 
 
+def made_forecast(
+    losses: dict[int, float],
+    *,
+    rows: int = 800,
+    groups: int = 60,
+    spread: float = 0.03,
+    trained_share: float = 0.8,
+) -> tuple[list[dict[str, Any]], dict[int, list[float]], dict[str, Any]]:
+    """(LearningCurve.held_out, losses by share, forecast) of a curve with these mean losses per token by share; rows of 40 tokens."""
+    import random
+
+    from training.extrapolation import CurveRows, Measured, forecast
+
+    rng = random.Random(3)
+    held_out = [
+        {"hash": f"{at:064x}", "slice": "customs", "group": f"g{at}", "weight": 1.0, "tokens": 40}
+        for at in range(groups)
+    ]
+    own = [rng.gauss(0, 0.4) for _ in held_out]
+    by_row = {
+        share: [40 * (loss + base + rng.gauss(0, spread)) for base in own] for share, loss in losses.items()
+    }
+    found = forecast(
+        CurveRows([row["group"] for row in held_out], [1.0] * groups, [40] * groups),
+        [Measured(0, share, rows * share // 100, values) for share, values in by_row.items()],
+        trained_share=trained_share,
+    )
+    return held_out, by_row, found.as_values()
+
+
+def make_learning_curve(
+    project: Project, user: User, losses: dict[int, float] | None = None, **fields: Any
+) -> Any:
+    """A learning curve with a finished point for each share of `losses`; its forecast is really calculated from them."""
+    from training.methods import METHODS
+    from training.methods.base import as_values
+    from training.models import CurvePoint, LearningCurve
+    from training.services.runs import recipe_hash
+
+    number = LearningCurve.objects.filter(project=project).count() + 1
+    recipe = as_values(METHODS["lora"].recipe())
+    losses = {25: 2.4, 50: 2.1, 75: 1.98, 100: 1.9} if losses is None else losses
+    rows = fields.pop("rows", 800)
+    held_out, by_row, found = made_forecast(losses, rows=rows)
+    status = fields.pop("status", Run.Status.SUCCEEDED)
+    curve = LearningCurve.objects.create(
+        project=project,
+        run=make_run(
+            project,
+            kind="learning_curve",
+            title=f"Learning curve {number}: LoRA on dataset 1",
+            queue="gpu",
+            created_by=user,
+            status=status,
+        ),
+        number=number,
+        base_model=fields.pop("base_model", None) or make_base_model(),
+        dataset=fields.pop("dataset", None) or make_dataset(project),
+        method="lora",
+        recipe=recipe,
+        recipe_hash=recipe_hash("lora", recipe),
+        repeats=1,
+        code_version="git 000000000000",
+        held_out=held_out if losses else [],
+        forecast=found if losses else {},
+        launched_by=user,
+        **fields,
+    )
+    for share, values in by_row.items():
+        CurvePoint.objects.create(
+            curve=curve, repeat=0, share=share, rows=rows * share // 100, tokens=rows * share, steps=rows * share // 400,
+            loss=sum(values) / (40 * len(values)), losses=values, seconds=30.0,
+        )  # fmt: skip
+    return curve
+
+
 def make_version(project: Project, user: User | None = None, *, base_model: Any = None, **fields: Any) -> Any:
     """A model version: the base itself without `user`, else one that `user` trained (kind adapter unless given)."""
     from training.models import ModelVersion

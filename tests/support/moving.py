@@ -28,6 +28,7 @@ from tests.support.factories import (
     make_campaign,
     make_example,
     make_frozen,
+    make_learning_curve,
     make_losses,
     make_run,
     make_training,
@@ -320,6 +321,7 @@ def _versions(world: World, dataset: Any) -> tuple[Any, Any]:
     SampleAnswer.objects.create(training_run=training, step=1, question="Where?", answer="At sea.")
     make_losses(base, trained, [(1.0, 0.9), (1.2, 1.1)])
     _asked(world, base_model)
+    make_learning_curve(world.project, world.admin, base_model=base_model, dataset=dataset)
     return base, trained
 
 

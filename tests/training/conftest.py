@@ -1,8 +1,12 @@
 """Real training on a tiny model: one base folder for all tests, prepared by the real runner."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from django.conf import settings as live_settings
+from django.db import connection
 
 from core.models import Run
 from core.tasks import execute_run
@@ -47,6 +51,31 @@ def finish(training: TrainingRun) -> TrainingRun:
     training.refresh_from_db()
     training.run = Run.objects.get(pk=training.run_id)
     return training
+
+
+@pytest.fixture
+def worker():
+    """worker(training, ...) is a process that does the run as a worker would; it is gone when the test ends."""
+    processes = []
+
+    def start(training, *, pause=0.15, every=0.3):
+        name = connection.settings_dict["NAME"]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.training.driver",
+            name,
+            str(training.run_id),
+            str(pause),
+            str(every),
+        ]
+        processes.append(subprocess.Popen(command, cwd=live_settings.BASE_DIR))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

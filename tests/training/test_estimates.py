@@ -337,3 +337,17 @@ def test_time_is_told_by_part_and_measured_parts_come_from_own_runs(world, cpu):
     assert units["train"] == pytest.approx(1 / 100)
     assert units["sample"] == pytest.approx(10.0)  # 20 s while it trained at half its speed
     assert units["load"] == 9.0
+
+
+def test_a_learning_curve_is_two_and_a_half_runs_a_repeat_and_loads_the_model_for_each_point():
+    units = {"load": 10.0, "train": 0.01, "evaluate": 6.0}
+    given = {
+        "units": units,
+        "tokens": 1000,
+        "validation_rows": 20,
+        "held_out_rows": 40,
+        "shares": (25, 50, 75, 100),
+    }
+    once = estimates.curve_seconds(**given, repeats=1)
+    assert once == pytest.approx(2.5 * 10 + 4 * (10 + 2 * 6))
+    assert estimates.curve_seconds(**given, repeats=3) == pytest.approx(3 * once)

@@ -2,14 +2,11 @@
 
 import json
 import signal
-import subprocess
-import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.conf import settings as live_settings
 from django.db import connection
 from django.utils import timezone
 
@@ -174,31 +171,6 @@ def test_other_recipes_run_too(world, tiny_base, changes):
 
 
 # --- killed, stopped, cancelled ----------------------------------------------------------------------------
-@pytest.fixture
-def worker():
-    """worker(training, ...) is a process that does the run as a worker would; it is gone when the test ends."""
-    processes = []
-
-    def start(training, *, pause=0.15, every=0.3):
-        name = connection.settings_dict["NAME"]
-        command = [
-            sys.executable,
-            "-m",
-            "tests.training.driver",
-            name,
-            str(training.run_id),
-            str(pause),
-            str(every),
-        ]
-        processes.append(subprocess.Popen(command, cwd=live_settings.BASE_DIR))
-        return processes[-1]
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
-
-
 # Importing torch in a process of its own takes a minute where many share the processors.
 apart = pytest.mark.timeout(400)
 

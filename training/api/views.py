@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
+from core.api.fields import Body
 from core.errors import Invalid
 from core.roles import ADMINS, READERS
 from dataset.models import DatasetVersion
@@ -129,25 +130,25 @@ class MethodsView(TrainingView):
         return Response(MethodSerializer(methods, many=True).data)
 
 
+@contextmanager
+def named_as_sent(body: type[Body]) -> Iterator[None]:
+    """An error in a setting is reported under its place in the body (recipe.rank), whether the JSON parser, the recipe or the
+    preflight finds it."""
+    try:
+        yield
+    except Invalid as error:
+        # The recipe reports settings only; the preflight reports other fields too.
+        own = {*body().fields} if isinstance(error, services.NotLaunchable) else set()
+        named = {"__all__": "body", **{name: name for name in own}}
+        error.fields = {named.get(name, f"recipe.{name}"): texts for name, texts in error.fields.items()}
+        raise
+
+
 class _Launching(TrainingView):
     def launch_values(self) -> dict[str, Any]:
         values = self.body(LaunchSerializer)
         values["dataset"] = self.access.get(DatasetVersion, number=values["dataset"])
         return values
-
-    @staticmethod
-    @contextmanager
-    def named_as_sent() -> Iterator[None]:
-        """An error in a setting is reported under its place in the body (recipe.rank), whether the JSON parser, the
-        recipe or the preflight finds it."""
-        try:
-            yield
-        except Invalid as error:
-            # The recipe reports settings only; the preflight reports other fields too.
-            own = {*LaunchSerializer().fields} if isinstance(error, services.NotLaunchable) else set()
-            named = {"__all__": "body", **{name: name for name in own}}
-            error.fields = {named.get(name, f"recipe.{name}"): texts for name, texts in error.fields.items()}
-            raise
 
 
 class PreflightView(_Launching):
@@ -160,7 +161,7 @@ class PreflightView(_Launching):
         """What a launch with these values would need, and every problem with it. Starts no training. On the first
         request for a large dataset, a worker starts to count its tokens."""
         values = self.launch_values()
-        with self.named_as_sent():
+        with named_as_sent(LaunchSerializer):
             recipe = recipe_from(METHODS[values["method"]].recipe, values["recipe"])
         result = services.check(
             by=self.access.user,
@@ -191,7 +192,7 @@ class TrainingRunsView(mixins.ListModelMixin, _Launching):
     def post(self, request: Request, slug: str) -> Response:
         """Launches a training run. 422, with every problem, when the preflight finds a problem."""
         values = self.launch_values()
-        with self.named_as_sent():
+        with named_as_sent(LaunchSerializer):
             training_run = services.launch(by=self.access.user, project=self.access.project, **values)
         return Response(TrainingRunSerializer(training_run).data, status=status.HTTP_201_CREATED)
 

@@ -97,7 +97,7 @@ def _prepare(measurement: LossMeasurement) -> dict[int, dict[str, Rendered]]:
     rendered: dict[int, dict[str, Rendered]] = {pk: {} for pk in encoders}
     kept: list[ChosenRow] = []
     for chosen_row, content in _contents(chosen, version, against):
-        both = {pk: _render(encoder, content, longest) for pk, (encoder, longest) in encoders.items()}
+        both = {pk: render(encoder, content, longest) for pk, (encoder, longest) in encoders.items()}
         if any(side is None for side in both.values()):
             continue
         kept.append(chosen_row)
@@ -148,7 +148,7 @@ def _encoder(version: ModelVersion) -> RowEncoder:
     )
 
 
-def _render(encoder: RowEncoder, content: dict[str, Any], longest: int) -> Rendered | None:
+def render(encoder: RowEncoder, content: dict[str, Any], longest: int) -> Rendered | None:
     """None when the row cannot be read whole: the recipe's “Longest row” does not count here, the context does."""
     row = encoder.encode(content)
     if row is None or len(row.ids) > longest:
@@ -174,8 +174,8 @@ def _measure(
     try:
         model = _load(version, device=device, precision=precision)
         began, before = time.monotonic(), done
-        for batch in _batches(rows):
-            losses = _losses(model, [rendered.row for _, rendered in batch], device)
+        for batch in batches(rows):
+            losses = losses_of_rows(model, [rendered.row for _, rendered in batch], device)
             results.note_row_losses(
                 losses=[
                     RowLoss(
@@ -203,7 +203,7 @@ def _measure(
     return done
 
 
-def _batches(rows: dict[str, Rendered]) -> Iterator[list[tuple[str, Rendered]]]:
+def batches(rows: dict[str, Rendered]) -> Iterator[list[tuple[str, Rendered]]]:
     """Rows of similar length together, at most TOKENS_AT_ONCE tokens with padding; the longest first, so that a machine
     with too little memory fails at once."""
     batch: list[tuple[str, Rendered]] = []
@@ -234,7 +234,7 @@ def _load(version: ModelVersion, *, device: str, precision: str) -> Any:
     return model.to(device).eval()
 
 
-def _losses(model: "PreTrainedModel | PeftModel", rows: list[EncodedRow], device: str) -> list[float]:
+def losses_of_rows(model: "PreTrainedModel | PeftModel", rows: list[EncodedRow], device: str) -> list[float]:
     """Each row's loss summed over its completion, in nats. RunFailed when one is not a number."""
     import torch
 

@@ -207,7 +207,7 @@ class _Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
         self.plan.begin_at(state.global_step)
-        if state.global_step == 0:
+        if state.global_step == 0 and self.plan.watched:
             self._evaluate(0)
             self._sample(0)
         self._saved_at = time.monotonic()
@@ -233,9 +233,9 @@ class _Watch(TrainerCallback):
         if self.stop_asked() and step < self.plan.steps:
             self.stopped = True
             control.should_training_stop = True
-            control.should_save = True
+            control.should_save = self.plan.watched
         elif step < self.plan.steps and time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS:
-            control.should_save = True
+            control.should_save = self.plan.watched
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object

@@ -54,6 +54,7 @@ class TrainingPlan:
         time_left: TimeLeft | None = None,
         stretches: Stretches | None = None,
         questions: int = 2,
+        watched: bool = True,
     ) -> None:
         self.recipe, self.data, self.steps = recipe, data, steps
         self.tokenizer, self.stop_id = tokenizer, stop_id
@@ -70,6 +71,10 @@ class TrainingPlan:
             round(steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)
         } - {0}
         self.sample_at = {max(1, steps // 2), steps}
+        # A point of a learning curve is only trained: no validation loss, sample answers or checkpoints in between.
+        self.watched = watched
+        if not watched:
+            self.evaluate_at, self.sample_at = set(), set()
         self.log_every = max(1, math.ceil(steps / MOST_POINTS))
         self.questions = _questions(data.validation, questions)
         self.clock = Clock()
@@ -81,7 +86,9 @@ class TrainingPlan:
     # --- time
     def begin_at(self, step: int) -> None:
         """The step this attempt continues from: 0, or a checkpoint's. Work at a step is done before its checkpoint."""
-        first = 1 if step == 0 else 0  # validation loss and answers are measured before the first step too
+        first = (
+            1 if step == 0 and self.watched else 0
+        )  # validation loss and answers are measured before the first step too
         self._waiting = {
             "evaluate": first + sum(at > step for at in self.evaluate_at),
             "sample": first + sum(at > step for at in self.sample_at),

@@ -137,7 +137,7 @@ def _begin(ctx: RunContext, training_run: TrainingRun, plan: TrainingPlan, devic
         planned_steps=plan.steps,
         train_rows=plan.data.facts.train_rows,
         data_facts=plan.data.facts.as_values(),
-        environment=_environment(device),
+        environment=environment_of(device),
         code_version=code_version(),
     )
     complete = checkpoints.complete(training_run.pk)
@@ -239,7 +239,7 @@ def _watched(rows: Iterable[dict[str, Any]], ctx: RunContext) -> Iterator[dict[s
         yield row
 
 
-def _environment(device: str) -> dict[str, Any]:
+def environment_of(device: str) -> dict[str, Any]:
     machine = this_machine()
     return {
         "device": device,

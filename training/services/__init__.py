@@ -6,6 +6,7 @@ from training.services.base_models import (
     register_base_model,
     slug_for,
 )
+from training.services.learning_curves import check_curve, start_curve
 from training.services.losses import measure_loss
 from training.services.runs import NotLaunchable, cancel, check, count_tokens, launch, retry
 from training.services.versions import check_files, mark_ready, mark_rejected, note_download, request_check
@@ -14,6 +15,7 @@ __all__ = [
     "NotLaunchable",
     "cancel",
     "check",
+    "check_curve",
     "check_files",
     "count_tokens",
     "ensure_base_version",
@@ -27,4 +29,5 @@ __all__ = [
     "request_check",
     "retry",
     "slug_for",
+    "start_curve",
 ]

@@ -18,8 +18,11 @@ from core.models import Artifact, Project, Run, User
 from core.services.events import publish
 from training import checkpoints
 from training.actions import TrainingAction
+from training.host.code_version import code_version
 from training.models import (
     BaseModel,
+    CurvePoint,
+    LearningCurve,
     LossMeasurement,
     MetricPoint,
     ModelVersion,
@@ -221,6 +224,39 @@ def note_losses_measured(*, measurement: LossMeasurement) -> None:
         obj=measurement.version,
         against=str(measurement.against),
         rows=len(measurement.rows),
+    )
+
+
+# --- learning curves ------------------------------------------------------------------------------------
+@transaction.atomic
+def note_curve_begun(
+    *,
+    curve: LearningCurve,
+    held_out: list[dict[str, Any]],
+    left_out: int,
+    environment: dict[str, Any],
+) -> None:
+    """Stores the rows that all points are measured on, before the first point."""
+    curve.held_out, curve.left_out, curve.environment = held_out, left_out, environment
+    curve.code_version = code_version()
+    curve.save(update_fields=["held_out", "left_out", "environment", "code_version"])
+
+
+@transaction.atomic
+def note_curve_point(*, point: CurvePoint, forecast: dict[str, Any]) -> None:
+    """Stores a finished point, and what the curve says with it."""
+    point.save(force_insert=True)
+    LearningCurve.objects.filter(pk=point.curve_id).update(forecast=forecast)
+
+
+@transaction.atomic
+def note_curve_measured(*, curve: LearningCurve, points: int) -> None:
+    record(
+        by=None,
+        project=curve.project,
+        action=TrainingAction.LEARNING_CURVE_MEASURED,
+        obj=curve,
+        points=points,
     )
 
 
