@@ -8,7 +8,6 @@ ends when nobody reads its output, so it does not outlive a killed worker.
 """
 
 import contextlib
-import fcntl
 import os
 import pickle
 import queue
@@ -19,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, overload
+
+from core.host.apart import process_apart
 
 if TYPE_CHECKING:  # importing them needs Django, which the process sets up first
     from core.marks import Marks
@@ -66,28 +67,12 @@ class Job:
 def batches_apart(job: Job, scratch: Path) -> "Iterator[Iterator[PreparedBatch]]":
     """The batches of the file, without the texts that are in `copied` already. Raises NotReadable where the file is damaged, and
     RuntimeError when the process ends early; its error is in the worker's log."""
-    from django.conf import settings
-
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dataset.runner.apart"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=settings.BASE_DIR, env=environment,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        with contextlib.suppress(OSError):  # a larger pipe is only faster
-            fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    with process_apart("dataset.runner.apart", pipe_bytes=_PIPE_BYTES) as process:
+        assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # said below, with the code that it ended with
             pickle.dump((job, scratch), process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
             process.stdin.flush()
         yield _received(process)
-    finally:
-        process.kill()
-        process.wait()
-        for end in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):
-                end.close()
 
 
 def _received(process: "subprocess.Popen[bytes]") -> "Iterator[PreparedBatch]":

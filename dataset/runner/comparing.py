@@ -4,15 +4,16 @@ The process gets frames on its standard input and answers on its standard output
 in msgpack, [what, value]. It ends when its input ends, so also when the freeze is killed.
 """
 
-import subprocess
 import sys
 from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import IO, Any
 
 import msgspec
 
+from core.host.apart import process_apart
 from dataset.similarity import Prompts, turns_of
 
 _AT_ONCE = 500  # prompts in a frame
@@ -29,9 +30,8 @@ class PromptsElsewhere:
     def __init__(self) -> None:
         self._waiting: list[list[str]] = []
         self._added = 0
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "dataset.runner.comparing"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        self._stack = ExitStack()
+        self._process = self._stack.enter_context(process_apart("dataset.runner.comparing"))
 
     def __enter__(self) -> "PromptsElsewhere":
         return self
@@ -39,8 +39,7 @@ class PromptsElsewhere:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.communicate()
+        self._stack.close()
 
     def __len__(self) -> int:
         return self._added
