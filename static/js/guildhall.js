@@ -97,7 +97,26 @@ function noteRuns() {
     if (before === undefined || before === now) continue;
     announce(`${card.dataset.runTitle}: ${card.dataset.runEnded}`);
     const ended = ["succeeded", "failed", "cancelled"].includes(now);
-    if (ended && card.hasAttribute("data-run-reload")) window.location.reload();
+    if (!ended || !card.hasAttribute("data-run-reload")) continue;
+    if (inWork()) toast(`${card.dataset.runTitle}: ${card.dataset.runEnded}.`, "info", STAYS);
+    else window.location.reload();
   }
+}
+
+const STAYS = "This page stays as it is while you write. Send your text, or reload the page, to see the result.";
+
+// A reload would lose what a person is writing or choosing. Filters are in the address and are not lost.
+function inWork() {
+  if (document.querySelector("dialog[open]")) return true;
+  const fields = document.querySelectorAll("main :is(input:not([type=hidden]), textarea, select)");
+  return [...fields].some((field) => !field.closest("[role=search]") && changed(field));
+}
+
+function changed(field) {
+  if (field.matches("select")) {
+    return field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
+  }
+  if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
+  return field.value !== field.defaultValue;
 }
 noteRuns();
