@@ -1,6 +1,7 @@
 // Loads the custom elements of all pages and listens to htmx for the whole page. A page's own elements are separate
 // modules in its block "scripts". There is no bundler.
 import { SIGNED_OUT, announce, away, isSignIn, pageHeaders, person, toast } from "./lib.js";
+import { inWork } from "./written.js";
 import "./gh-autosave.js";
 import "./gh-chart.js";
 import "./gh-choice.js";
@@ -105,18 +106,4 @@ function noteRuns() {
 
 const STAYS = "This page stays as it is while you write. Send your text, or reload the page, to see the result.";
 
-// A reload would lose what a person is writing or choosing. Filters are in the address and are not lost.
-function inWork() {
-  if (document.querySelector("dialog[open]")) return true;
-  const fields = document.querySelectorAll("main :is(input:not([type=hidden]), textarea, select)");
-  return [...fields].some((field) => !field.closest("[role=search]") && changed(field));
-}
-
-function changed(field) {
-  if (field.matches("select")) {
-    return field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
-  }
-  if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
-  return field.value !== field.defaultValue;
-}
 noteRuns();
