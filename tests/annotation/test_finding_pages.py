@@ -243,3 +243,17 @@ def test_by_program_the_check_is_started_once(world: World, as_user):
     assert client.get(api(world, "check/")).json()["run"]["kind"] == "check-project"
     assert as_user(world.annotator).post(api(world, "check/")).status_code == 403
     assert start_check(by=world.admin, project=world.project, import_id=3).params == {"import": 3}
+
+
+def test_selected_findings_without_a_fix_say_so(world: World, as_user):
+    example = make_example(
+        world.project, completion="We paid 412.50 EUR to you on 3 May 2027.", context=["FD-1 | at sea"]
+    )
+    check_and_store(example, example.content(), world.project)
+    found = of(example, "facts")
+    page = as_user(world.reviewer).post(
+        address(world, "settle"), {"do": "fix", "finding": found.pk}, follow=True
+    )
+    assert "Nothing was fixed: none of these findings has a fix." in text_of(page)
+    found.refresh_from_db()
+    assert found.status == "open"
