@@ -21,7 +21,7 @@ from annotation.services.findings import UNDO, Settled
 from core.access import Access, project_page
 from core.errors import Invalid
 from core.lists.paging import cut
-from core.models import Run
+from core.models import Role, Run
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 from core.wording import counted
 
@@ -52,6 +52,8 @@ def findings(request: HttpRequest, access: Access) -> HttpResponse:
         "rows": shown(page.object_list),
         "counts": counts_of(project),
         "state": state,
+        "follows": access.follows(state.run),
+        "may_cancel": access.has(Role.ADMIN),
         "decides": decides,
         "picks": decides and criteria.get("status", "open") in ("open", "dismissed"),
         "status": criteria.get("status", "open"),

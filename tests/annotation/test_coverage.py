@@ -235,5 +235,5 @@ def test_thousands_of_slices_are_a_page_that_can_be_read(world: World, as_user: 
     for number in range(201):
         make_example(world.project, slice=f"slice {number:03d}", status="approved")
     html = as_user(world.admin).get(page_of(world)).content.decode()
-    assert "The first 200 of 201." in html and "The first 100 of 201 slices." in html
+    assert "The first 200 of 201." in html
     assert ">slice 199<" in html and ">slice 200<" not in html

@@ -151,7 +151,9 @@ def read_findings(desk: Desk) -> None:
     desk.told("What the checks found in the examples.")
     expect(desk.page.locator("[data-pick]").first).to_be_visible()
     # The list, with the figures above it still in sight.
-    desk.page.evaluate("window.scrollBy(0, document.querySelector('#list').getBoundingClientRect().top - 430)")
+    desk.page.evaluate(
+        "window.scrollBy(0, document.querySelector('#list').getBoundingClientRect().top - 430)"
+    )
     desk.picture("findings")
 
 
