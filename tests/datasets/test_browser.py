@@ -133,7 +133,7 @@ def test_pages_are_right_to_look_at(
     for name, url in pages(desk).items():
         page.goto(live_server.url + url)
         look.picture(page, f"annotation-{name}-{theme}-{size[0]}")
-        if found := look.faults(page):
+        if found := [*look.faults(page), *look.beyond_its_sheet(page)]:
             faults[name] = found
     context.close()
     assert faults == {}
