@@ -13,6 +13,7 @@ from core.errors import ExpectedError, Invalid
 from core.lists.paging import cut
 from core.lists.params import Params, ids_of
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
+from core.wording import counted
 from dataset.models import Twin
 from dataset.queries.lexicons import lexicons_of
 from dataset.queries.twins import next_waiting, parts_of, twins_of
@@ -63,7 +64,7 @@ def twins_of_finding(request: HttpRequest, access: Access, pk: int) -> HttpRespo
         finding=finding,
         most=params.number("most", least=1, most=MOST_TWINS) or MOST_TWINS,
     )
-    messages.success(request, f"{len(made)} twins wait for you to read them.")
+    messages.success(request, f"Made {counted(len(made), 'twin')}. Read each before it is added.")
     return redirect("datasets:twin", access.project.slug, made[0].pk)
 
 
@@ -88,7 +89,10 @@ def twins_new(request: HttpRequest, access: Access) -> HttpResponse:
         )
     except Invalid as error:
         return _list(request, access, error)
-    messages.success(request, f"{len(made)} of {len(numbers)} examples have a twin to read.")
+    messages.success(
+        request,
+        f"Made {counted(len(made), 'twin')} of {counted(len(numbers), 'example')}. Read each before it is added.",
+    )
     return redirect("datasets:twin", access.project.slug, made[0].pk)
 
 
