@@ -261,6 +261,7 @@ def test_selected_findings_without_a_fix_say_so(world: World, as_user):
 
 def test_a_reviewer_follows_the_check_that_they_started_and_others_are_told(world: World, as_user):
     """Lists of background jobs are for admins and viewers: the card of another's job cannot be asked for."""
+    wrong(world)
     run = start_check(by=world.reviewer, project=world.project)
     card = reverse("core:run-card", args=[world.project.slug, run.pk])
     page = as_user(world.reviewer).get(address(world)).content.decode()
