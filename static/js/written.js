@@ -35,7 +35,8 @@ document.addEventListener("submit", async (event) => {
 });
 
 function holdsText(form) {
-  if (form.method !== "post" || !document.body.dataset.user || form.closest("gh-autosave")) return false;
+  // By its attribute: a field of the form can have the name "method".
+  if (form.getAttribute("method")?.toLowerCase() !== "post" || !document.body.dataset.user || form.closest("gh-autosave")) return false;
   return [...form.elements].some((field) => field.matches("input:not([type=hidden], [type=checkbox], [type=radio]), textarea") && changed(field));
 }
 
