@@ -71,7 +71,7 @@ def run_card(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     """Also for the person who started the run: a reviewer starts checks."""
     run = _run(access, pk)
     if not access.follows(run):
-        access.require(*READERS)
+        raise Http404("No such run.")
     return _card(request, run, can_cancel=access.has(Role.ADMIN))
 
 

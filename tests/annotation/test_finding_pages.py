@@ -273,6 +273,6 @@ def test_a_reviewer_follows_the_check_that_they_started_and_others_are_told(worl
     )
     told = as_user(world.annotator).get(address(world))
     assert card not in told.content.decode() and "Load the page again in a minute." in text_of(told)
-    assert as_user(world.annotator).get(card).status_code == 403
+    assert as_user(world.annotator).get(card).status_code == 404
     assert as_user(world.partner).get(card).status_code == 403
     assert as_user(world.neighbour).get(card).status_code == 404

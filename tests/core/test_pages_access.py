@@ -78,6 +78,8 @@ def test_page_opens_for_the_roles_it_is_for_and_no_others(
         status = as_user(getattr(world, role)).get(url).status_code
         if (name, role) == ("home", Role.PARTNER):
             assert status == 302  # to their sources
+        elif name == "run-card" and role in EVERY_ROLE - may_get:
+            assert status == 404  # only who started the run
         elif may_get:
             assert status == (200 if role in may_get else 403), (role, "GET")
         else:
