@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+import warnings
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
@@ -14,6 +15,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Removing a large import is the longest database work of a page.
 env.own_default("GUILDHALL_DB_STATEMENT_SECONDS", "60")
 
+# WhiteNoise's files are synchronous; Django reads them in a thread. That is meant so, and no news for who starts the program.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 django = get_asgi_application()
 
 # They need the models, which are loaded here.

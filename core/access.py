@@ -10,7 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 
-from core.models import Membership, Project, Role, User
+from core.models import Membership, Project, Role, Run, User
 from core.roles import MEMBERS, READERS
 
 M = TypeVar("M", bound=Model)
@@ -32,6 +32,10 @@ class Access:
     def sees_all(self) -> bool:
         """Admins and viewers see the origin of everything: imports, answers, names of versions."""
         return self.has(*READERS)
+
+    def follows(self, run: Run | None) -> bool:
+        """Whether the person may see the progress of a run: who sees all, and who started it."""
+        return self.sees_all or (run is not None and run.created_by_id == self.user.pk)
 
     @property
     def is_partner(self) -> bool:

@@ -14,6 +14,7 @@ from annotation.services.mapping import start_map
 from core.access import Access, project_page
 from core.lists.paging import cut
 from core.lists.params import Params
+from core.models import Role
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 
 
@@ -33,6 +34,8 @@ def example_map(request: HttpRequest, access: Access) -> HttpResponse:
         "colours": COLOURED_BY,
         "size": (WIDTH, HEIGHT),
         "can_make": access.has(*EXAMPLE_DECIDERS),
+        "follows": access.follows(made.run if made is not None else None),
+        "may_cancel": access.has(Role.ADMIN),
         "subnav": annotation_subnav(access, "quality:findings"),
     }
     if facts is not None:

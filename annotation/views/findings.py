@@ -29,6 +29,10 @@ from core.wording import counted
 
 MOST_SELECTED = 500
 NAMED = 20  # examples in one message
+_GONE = "None of these findings can be settled so now. Somebody may have done it before you."
+_NOTHING = {
+    quality.FIX: "Nothing was fixed: none of these findings has a fix. Open the example, and correct the text yourself."
+}
 _DONE = {
     quality.FIX: "fixed",
     quality.DISMISS: "dismissed",
@@ -57,6 +61,8 @@ def findings(request: HttpRequest, access: Access) -> HttpResponse:
         "rows": shown(page.object_list),
         "counts": counts_of(project),
         "state": state,
+        "follows": access.follows(state.run),
+        "may_cancel": access.has(Role.ADMIN),
         "decides": decides,
         "picks": decides and criteria.get("status", "open") in ("open", "dismissed"),
         "status": criteria.get("status", "open"),
@@ -92,7 +98,7 @@ def settle(request: HttpRequest, access: Access) -> HttpResponse:
     except Invalid as error:
         messages.error(request, f"{error.message} {error.advice}")
         return _back(request, access)
-    _tell(request, outcome, _DONE[action])
+    _tell(request, outcome, _DONE[action], nothing=_NOTHING.get(action, _GONE))
     return _back(request, access)
 
 
@@ -122,7 +128,7 @@ def _back(request: HttpRequest, access: Access) -> HttpResponse:
     return redirect(f"{address}?{query}" if query else address)
 
 
-def _tell(request: HttpRequest, outcome: Settled | Run, done: str) -> None:
+def _tell(request: HttpRequest, outcome: Settled | Run, done: str, *, nothing: str = _GONE) -> None:
     """Says what was done, and which examples were left, with the reasons."""
     if isinstance(outcome, Run):
         messages.info(request, "There are many: a background job does it now. You see its progress here.")
@@ -140,9 +146,7 @@ def _tell(request: HttpRequest, outcome: Settled | Run, done: str) -> None:
         more = f" and {len(left) - NAMED:,} more" if len(left) > NAMED else ""
         messages.warning(request, f"{names}{more}: not changed. {why}")
     if not outcome.findings and not outcome.left:
-        messages.warning(
-            request, "None of these findings can be settled so now. Somebody may have done it before you."
-        )
+        messages.warning(request, nothing)
 
 
 @project_page(*EXAMPLE_DECIDERS)

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit, urlunsplit
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -78,6 +79,16 @@ class SignedInMiddleware(LoginRequiredMiddleware):
     # The pages that such a person can open: sign-out, and the requests of the password page.
     _BEFORE = frozenset({"core:password", "core:sign-out", "core:theme"})
 
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
+    ) -> HttpResponseRedirect:
+        """To the sign-in. After it comes the page that was asked for; for a form, the page that the form is on."""
+        if request.method in ("GET", "HEAD"):
+            return super().handle_no_permission(request, view_func)
+        behind = _referring_page(request) or reverse("core:start")
+        field = self.get_redirect_field_name(view_func)
+        return redirect_to_login(behind, self.get_login_url(view_func), field)
+
     def process_view(
         self,
         request: HttpRequest,
@@ -111,19 +122,24 @@ def _page_behind(request: HttpRequest) -> str | None:
     Forms with fields show their own errors (core.forms.take_errors). If a form does not, there is no page to go back to:
     the browser's Back still has the typed text.
     """
-    here = request.build_absolute_uri("/")
-    referer = request.headers.get("referer", "")
-    if request.method != "POST" or not referer.startswith(here):
-        return None
-    back = urlsplit(referer)
-    if back.path == request.path:
+    back = _referring_page(request)
+    if request.method != "POST" or back is None or urlsplit(back).path == request.path:
         return None
     typed = (
         value for name, values in request.POST.lists() if name != "csrfmiddlewaretoken" for value in values
     )
     if request.FILES or any(len(value) > _LONGEST_ID or len(value.split()) > 1 for value in typed):
         return None
-    return urlunsplit(("", "", back.path, back.query, ""))
+    return back
+
+
+def _referring_page(request: HttpRequest) -> str | None:
+    """The path and query of the page of this site that sent the request."""
+    referer = request.headers.get("referer", "")
+    if not referer.startswith(request.build_absolute_uri("/")):
+        return None
+    page = urlsplit(referer)
+    return urlunsplit(("", "", page.path, page.query, ""))
 
 
 # Buttons send ids, numbers and names of choices.
@@ -171,18 +187,25 @@ def noted_storage_error(request: HttpRequest, raised: BaseException) -> Expected
 class NoStoreMiddleware(_Middleware):
     """Browsers and proxies must not store Django's responses: they contain people's work, records, passwords or keys.
 
-    WhiteNoise serves static files outside of this, and they stay cacheable.
+    WhiteNoise serves static files outside of this, and they stay cacheable. A person who opens the address of a button gets a page
+    that says so: Django's response has no text, and browsers then show an error of their own.
     """
 
     def __call__(self, request: HttpRequest) -> Any:
         answer = self.get_response(request)
-        return self._later(answer) if iscoroutinefunction(self.get_response) else self._marked(answer)
+        if iscoroutinefunction(self.get_response):
+            return self._later(request, answer)
+        return self._marked(request, answer)
 
-    async def _later(self, answer: Awaitable[HttpResponseBase]) -> HttpResponseBase:
-        return self._marked(await answer)
+    async def _later(self, request: HttpRequest, answer: Awaitable[HttpResponseBase]) -> HttpResponseBase:
+        return self._marked(request, await answer)
 
     @staticmethod
-    def _marked(response: HttpResponseBase) -> HttpResponseBase:
+    def _marked(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        no_page = response.status_code == 405 and request.method == "GET" and not wants_json(request)
+        if no_page and isinstance(response, HttpResponse):
+            # No context processors: the page needs no query.
+            response.content = render_to_string("errors/405.html")
         patch_cache_control(response, no_store=True, private=True)
         return response
 

@@ -12,7 +12,7 @@ from core.lists.paging import cut
 from core.lists.params import Params
 from core.models import Role, Run, User
 from core.queries import runs_of, why_it_waits
-from core.roles import READERS
+from core.roles import MEMBERS, READERS
 from core.runs.control import request_cancel, start_again
 from core.runs.kinds import kind_label, subject_of
 from core.views.subnav import project_subnav
@@ -65,10 +65,14 @@ def _card(request: HttpRequest, run: Run, *, can_cancel: bool) -> HttpResponse:
     return render(request, "components/run_card.html", context)
 
 
-@project_page(*READERS)
+@project_page(*MEMBERS)
 @require_safe
 def run_card(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
-    return _card(request, _run(access, pk), can_cancel=access.has(Role.ADMIN))
+    """Also for the person who started the run: a reviewer starts checks."""
+    run = _run(access, pk)
+    if not access.follows(run):
+        raise Http404("No such run.")
+    return _card(request, run, can_cancel=access.has(Role.ADMIN))
 
 
 @project_page(Role.ADMIN)

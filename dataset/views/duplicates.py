@@ -54,12 +54,13 @@ def duplicates(request: HttpRequest, access: Access) -> HttpResponse:
 
 def _search(access: Access) -> dict[str, Any]:
     """What the pages say about the searches."""
+    search = last_search(access.project)
     return {
-        "search": last_search(access.project),
+        "search": search,
         "finished": last_finished(access.project),
         "may_settle": access.has(*EXAMPLE_DECIDERS),
         "may_cancel": access.has(Role.ADMIN),
-        "sees_runs": access.sees_all,
+        "sees_runs": access.follows(search.run if search else None),
         "subnav": annotation_subnav(access, "quality:findings"),
     }
 

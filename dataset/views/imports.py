@@ -148,6 +148,7 @@ def _check(data_import: DataImport, form: MappingForm | None) -> dict[str, Any]:
         "form": form,
         "columns": columns,
         "undecided": not data_import.run.is_active and not data_import.removed_at,
+        "usable": bool(data_import.accepted or data_import.repeated),
         "remembered": remembered_mapping(data_import),
         "has_tools": form["tool_turns"].initial == "records"
         or any("tool calls" in issue["reason"] for row in data_import.preview for issue in row["issues"])

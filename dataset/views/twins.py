@@ -13,6 +13,7 @@ from core.errors import ExpectedError, Invalid
 from core.lists.paging import cut
 from core.lists.params import Params, ids_of
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
+from core.wording import counted
 from dataset.models import Twin
 from dataset.queries.lexicons import lexicons_of
 from dataset.queries.twins import next_waiting, parts_of, twins_of
@@ -24,6 +25,11 @@ from dataset.views.audits import finding_at
 @require_safe
 def twins(request: HttpRequest, access: Access) -> HttpResponse:
     """The twins by status, and a form that makes some of chosen examples."""
+    return _list(request, access)
+
+
+def _list(request: HttpRequest, access: Access, error: Invalid | None = None) -> HttpResponse:
+    """`error` says why the form that was posted made no twin; what was typed is kept."""
     params = Params(request.GET)
     status = params.choice("status", Twin.Status.values, Twin.Status.WAITING)
     counts = {name: twins_of(access.project, status=name).count() for name in Twin.Status.values}
@@ -37,8 +43,10 @@ def twins(request: HttpRequest, access: Access) -> HttpResponse:
         "lexicons": [one.characteristic for one in lexicons_of(access.project)],
         "most": MOST_TWINS,
         "may_decide": access.has(*EXAMPLE_DECIDERS),
+        "error": error,
+        "typed": {name: Params(request.POST).text(name, most=5000) for name in ("groups", "examples")},
     }
-    return render(request, "datasets/twins.html", context)
+    return render(request, "datasets/twins.html", context, status=error.status if error else 200)
 
 
 @project_page(*EXAMPLE_DECIDERS)
@@ -56,7 +64,7 @@ def twins_of_finding(request: HttpRequest, access: Access, pk: int) -> HttpRespo
         finding=finding,
         most=params.number("most", least=1, most=MOST_TWINS) or MOST_TWINS,
     )
-    messages.success(request, f"{len(made)} twins wait for you to read them.")
+    messages.success(request, f"Made {counted(len(made), 'twin')}. Read each before it is added.")
     return redirect("datasets:twin", access.project.slug, made[0].pk)
 
 
@@ -67,18 +75,24 @@ def twins_new(request: HttpRequest, access: Access) -> HttpResponse:
     params = Params(request.POST)
     names = [*params.text("groups", most=200).split(), "", "", ""]
     numbers = ids_of(params.text("examples", most=5000).replace("#", " ").replace(",", " ").split())
-    if not numbers:
-        message = "Write the numbers of examples, for example 12, 15."
-        raise Invalid("No twin was made.", message, fields={"examples": [message]})
-    made = make_twins(
-        by=access.user,
-        project=access.project,
-        characteristic=names[0],
-        one=names[1],
-        other=names[2],
-        examples=numbers,
+    try:
+        if not numbers:
+            message = "Write the numbers of examples, for example 12, 15."
+            raise Invalid("No twin was made.", message, fields={"examples": [message]})
+        made = make_twins(
+            by=access.user,
+            project=access.project,
+            characteristic=names[0],
+            one=names[1],
+            other=names[2],
+            examples=numbers,
+        )
+    except Invalid as error:
+        return _list(request, access, error)
+    messages.success(
+        request,
+        f"Made {counted(len(made), 'twin')} of {counted(len(numbers), 'example')}. Read each before it is added.",
     )
-    messages.success(request, f"{len(made)} of {len(numbers)} examples have a twin to read.")
     return redirect("datasets:twin", access.project.slug, made[0].pk)
 
 

@@ -1,5 +1,10 @@
 // A list for the keyboard: J and K move from row to row, X or space selects, O opens. The number of selected rows is in
 // the bar at the bottom. Its buttons ask first, in a dialog of the page ([data-pick-ask] is its id).
+// After a decision the page comes again: to the row that took the place of the decided one, and not to the top.
+import { ofTab } from "./lib.js";
+
+const PLACE = "gh-pick-place";
+const SOON = 20_000; // ms: a page that comes later was opened anew
 const bar = () => document.getElementById("bulk-bar");
 
 class GhPick extends HTMLElement {
@@ -23,7 +28,27 @@ class GhPick extends HTMLElement {
       // The server sent the dialog open again: a field in it is missing.
       if (dialog.open) { dialog.close(); dialog.showModal(); dialog.querySelector("textarea")?.focus(); }
     }
+    this.addEventListener("submit", (event) => this.keepPlace(event.target));
     this.show();
+    this.findPlace();
+  }
+
+  keepPlace(form) {
+    const rows = this.rows();
+    const at = rows.findIndex((row) => (form.id === "bulk" ? row.hasAttribute("data-selected") : row.contains(form)));
+    if (at < 0 || form.id === "open") return;
+    const place = { path: window.location.pathname, at, top: rows[at].getBoundingClientRect().top, when: Date.now() };
+    ofTab.set(PLACE, JSON.stringify(place));
+  }
+
+  findPlace() {
+    const place = JSON.parse(ofTab.get(PLACE) || "null");
+    ofTab.remove(PLACE);
+    const rows = this.rows();
+    if (!rows.length || place?.path !== window.location.pathname || Date.now() - place.when > SOON) return;
+    this.go(place.at);
+    const row = rows[Math.min(place.at, rows.length - 1)];
+    window.scrollBy(0, row.getBoundingClientRect().top - place.top);
   }
 
   disconnectedCallback() {

@@ -20,6 +20,7 @@ class GhUpload extends HTMLElement {
     if (!file || this.form.elements.upload.value) return;
     event.preventDefault();
     if (this.busy) return;
+    if (!file.size) { this.refuse("The file is empty. Choose another file."); return; }
     this.busy = true;
     const button = event.submitter;
     this.querySelector("[data-state]").hidden = false;
@@ -30,8 +31,7 @@ class GhUpload extends HTMLElement {
       for (const other of this.form.querySelectorAll("button")) other.disabled = false;
       this.form.requestSubmit(button);
     } catch (error) {
-      this.say(error.message);
-      announce(error.message);
+      this.refuse(error.message);
       for (const other of this.form.querySelectorAll("button")) other.disabled = false;
     } finally {
       this.busy = false;
@@ -93,6 +93,12 @@ class GhUpload extends HTMLElement {
     const share = Math.floor((100 * upload.received_bytes) / upload.size_bytes);
     this.querySelector("progress").value = share;
     this.say(`${megabytes(upload.received_bytes)} of ${megabytes(upload.size_bytes)} MB sent (${share}%).`);
+  }
+
+  refuse(text) {
+    this.querySelector("[data-state]").hidden = false;
+    this.say(text);
+    announce(text);
   }
 
   say(text) { this.querySelector("[data-words]").textContent = text; }

@@ -1,6 +1,7 @@
 // Loads the custom elements of all pages and listens to htmx for the whole page. A page's own elements are separate
 // modules in its block "scripts". There is no bundler.
 import { SIGNED_OUT, announce, away, isSignIn, pageHeaders, person, toast } from "./lib.js";
+import { inWork } from "./written.js";
 import "./gh-autosave.js";
 import "./gh-chart.js";
 import "./gh-choice.js";
@@ -97,7 +98,12 @@ function noteRuns() {
     if (before === undefined || before === now) continue;
     announce(`${card.dataset.runTitle}: ${card.dataset.runEnded}`);
     const ended = ["succeeded", "failed", "cancelled"].includes(now);
-    if (ended && card.hasAttribute("data-run-reload")) window.location.reload();
+    if (!ended || !card.hasAttribute("data-run-reload")) continue;
+    if (inWork()) toast(`${card.dataset.runTitle}: ${card.dataset.runEnded}.`, "info", STAYS);
+    else window.location.reload();
   }
 }
+
+const STAYS = "This page stays as it is while you write. Send your text, or reload the page, to see the result.";
+
 noteRuns();

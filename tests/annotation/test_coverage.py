@@ -229,3 +229,12 @@ def test_coverage_by_program(world: World, as_user: SignIn):
     assert client.post(f"{where}targets/", strange, content_type="application/json").status_code == 422
     assert client.delete(f"{where}targets/{made.json()['id']}/").status_code == 204
     assert as_user(world.annotator).post(f"{where}targets/", body).status_code == 403
+
+
+def test_thousands_of_slices_are_a_page_that_can_be_read(world: World, as_user: SignIn) -> None:
+    """An import can bring a slice for each row. The page shows the first, and says how many there are."""
+    for number in range(201):
+        make_example(world.project, slice=f"slice {number:03d}", status="approved")
+    html = as_user(world.admin).get(page_of(world)).content.decode()
+    assert "The first 200 of 201." in html
+    assert ">slice 199<" in html and ">slice 200<" not in html

@@ -243,3 +243,36 @@ def test_by_program_the_check_is_started_once(world: World, as_user):
     assert client.get(api(world, "check/")).json()["run"]["kind"] == "check-project"
     assert as_user(world.annotator).post(api(world, "check/")).status_code == 403
     assert start_check(by=world.admin, project=world.project, import_id=3).params == {"import": 3}
+
+
+def test_selected_findings_without_a_fix_say_so(world: World, as_user):
+    example = make_example(
+        world.project, completion="We paid 412.50 EUR to you on 3 May 2027.", context=["FD-1 | at sea"]
+    )
+    check_and_store(example, example.content(), world.project)
+    found = of(example, "facts")
+    page = as_user(world.reviewer).post(
+        address(world, "settle"), {"do": "fix", "finding": found.pk}, follow=True
+    )
+    assert "Nothing was fixed: none of these findings has a fix." in text_of(page)
+    found.refresh_from_db()
+    assert found.status == "open"
+
+
+def test_a_reviewer_follows_the_check_that_they_started_and_others_are_told(world: World, as_user):
+    """Lists of background jobs are for admins and viewers: the card of another's job cannot be asked for."""
+    wrong(world)
+    run = start_check(by=world.reviewer, project=world.project)
+    card = reverse("core:run-card", args=[world.project.slug, run.pk])
+    page = as_user(world.reviewer).get(address(world)).content.decode()
+    assert card in page and reverse("core:run-cancel", args=[world.project.slug, run.pk]) not in page
+    assert as_user(world.reviewer).get(card).status_code == 200
+    assert (
+        reverse("core:run-cancel", args=[world.project.slug, run.pk])
+        in as_user(world.admin).get(address(world)).content.decode()
+    )
+    told = as_user(world.annotator).get(address(world))
+    assert card not in told.content.decode() and "Load the page again in a minute." in text_of(told)
+    assert as_user(world.annotator).get(card).status_code == 404
+    assert as_user(world.partner).get(card).status_code == 403
+    assert as_user(world.neighbour).get(card).status_code == 404

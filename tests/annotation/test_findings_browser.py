@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from annotation.models import Example, ExampleFinding
 from annotation.services.found import check_and_store
-from core.models import User
+from annotation.services.quality import start_check
+from core.models import Run, User
 from tests.support import look
 from tests.support.checks import check_of_spaces
 from tests.support.factories import World, make_example, make_world
@@ -66,6 +68,54 @@ def test_findings_are_selected_fixed_dismissed_and_undone(desk: World, browser: 
     look.follow(page, "Control+Enter")
     expect(page.get_by_text("1 finding dismissed, in 1 example.")).to_be_visible()
     assert ExampleFinding.objects.get(status="dismissed").reason == "As agreed."
+
+
+def test_the_bar_follows_the_filters(desk: World, browser: Browser, live_server) -> None:
+    page = open_findings(browser, live_server.url, desk, look.WIDE)
+    found = page.locator("[data-pick]").first
+    found.get_by_text("Dismiss", exact=True).first.click()
+    found.get_by_label("Why it needs no change").fill("As agreed.")
+    look.follow(page, "Enter")
+    status = page.get_by_label("Status", exact=True)
+    status.select_option("dismissed")
+    expect(page.locator("[data-pick]")).to_have_count(1)
+    again = page.locator("#bulk-bar").get_by_role("button", name="Open again")
+    expect(again).to_be_disabled()
+    status.select_option("fixed")
+    expect(page.locator("#pick-foot")).to_be_hidden()
+    status.select_option("dismissed")
+    page.get_by_label("Select all on this page").check()
+    again.click()
+    expect(page.get_by_text("1 finding opened again")).to_be_visible()
+
+
+def test_a_decision_keeps_the_place_in_the_list(desk: World, browser: Browser, live_server) -> None:
+    page = open_findings(browser, live_server.url, desk, (1240, 300))
+    row = page.locator("[data-pick]").nth(1)
+    name = page.locator("[data-pick] input[type=checkbox]").nth(2).get_attribute("aria-label")
+    row.get_by_text("Dismiss", exact=True).first.click()
+    row.get_by_label("Why it needs no change").fill("As agreed.")
+    top = row.bounding_box()
+    look.follow(page, "Enter")
+    there = page.locator("[data-pick]").nth(1)
+    expect(there.locator("input[type=checkbox]")).to_be_focused()
+    expect(there.locator("input[type=checkbox]")).to_have_attribute("aria-label", str(name))
+    now = there.bounding_box()
+    assert top and now and abs(top["y"] - now["y"]) < 2
+
+
+def test_the_end_of_a_check_does_not_take_what_is_being_typed(
+    desk: World, browser: Browser, live_server
+) -> None:
+    run = start_check(by=desk.reviewer, project=desk.project)
+    page = open_findings(browser, live_server.url, desk, look.WIDE)
+    expect(page.locator("[data-run-status=queued]")).to_be_visible()
+    row = page.locator("[data-pick]").first
+    row.get_by_text("Dismiss", exact=True).first.click()
+    row.get_by_label("Why it needs no change").fill("As agr")
+    Run.objects.filter(pk=run.pk).update(status="succeeded", finished_at=timezone.now())
+    expect(page.locator("#toasts").get_by_text("This page stays as it is while you write.")).to_be_visible()
+    expect(row.get_by_label("Why it needs no change")).to_have_value("As agr")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -36,6 +36,7 @@ def test_from_a_pair_an_expert_wrote_to_an_answer_an_agent_rated(
         number = steps.annotate(annotator)
     with office.desk_of("rhea") as reviewer:
         steps.review(reviewer, number)
+        steps.read_findings(reviewer)
     with office.desk_of("ada") as admin:
         steps.freeze(admin)
         steps.train(admin)

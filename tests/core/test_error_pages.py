@@ -1,6 +1,7 @@
 """Error pages: they say what happened and what to do, ask no database, and show no trace."""
 
 from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db import OperationalError, connection
@@ -23,6 +24,37 @@ def test_an_unknown_address_is_told_to_anybody(db: None) -> None:
     assert answer.status_code == 404
     assert b"Page not found" in answer.content
     assert b"data-error-message" in answer.content
+
+
+def test_the_address_of_a_button_is_a_page_that_says_so(world: World, as_user: SignIn) -> None:
+    """Django's own response is empty, and browsers then show an error of theirs."""
+    action = reverse("quality:check", args=[world.project.slug])
+    answer = as_user(world.admin).get(action)
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert b"There is no page at this address" in answer.content
+    assert as_user(world.admin).head(action).status_code == 405
+    api = as_user(world.admin).delete(f"/api/v1/projects/{world.project.slug}/findings/")
+    assert (api.status_code, api["Content-Type"]) == (405, "application/json")
+
+
+@pytest.mark.parametrize(
+    ("referer", "behind"),
+    [
+        (
+            "http://testserver/p/freight-desk/data/quality/?status=open",
+            "/p/freight-desk/data/quality/?status=open",
+        ),
+        ("http://elsewhere.example/p/freight-desk/", "/"),
+        ("", "/"),
+    ],
+)
+def test_after_a_button_without_a_session_the_sign_in_leads_to_its_page(
+    referer: str, behind: str, world: World, as_user: SignIn
+) -> None:
+    answer = as_user(None).post(reverse("quality:check", args=["freight-desk"]), headers={"referer": referer})
+    assert answer.status_code == 302
+    address = urlsplit(answer["Location"])
+    assert (address.path, parse_qs(address.query)) == ("/sign-in/", {"next": [behind]})
 
 
 def test_a_missing_role_is_named(world: World, as_user: SignIn) -> None:

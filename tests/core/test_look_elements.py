@@ -159,6 +159,40 @@ def test_a_poll_after_the_session_ended_says_so_once_and_swaps_nothing(page: Pag
     expect(page.locator("#card")).to_have_text("as it was")
 
 
+PLAIN = """<gh-confirm data-title="Sure?" data-action="Yes"><form method="post" action="/me/name/">
+<input type="hidden" name="csrfmiddlewaretoken"><input name="name" aria-label="Name"><button name="do" value="it">Send</button>
+</form></gh-confirm>"""
+
+
+def test_a_form_with_text_is_not_sent_after_the_session_ended_and_is_sent_after_the_next_sign_in(
+    page: Page,
+) -> None:
+    """The sign-in page would take its place, and what was typed would be gone."""
+    sent: list[str] = []
+    page.route(
+        "**/me/name/", lambda route: (sent.append(route.request.post_data or ""), route.fulfill(body="Done"))
+    )
+    fill(page, PLAIN)
+    cookies = page.context.cookies()
+    page.context.clear_cookies(name="sessionid")
+    page.get_by_label("Name").fill("Mona O.")
+    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator("#toasts")).to_contain_text("You were signed out.")
+    expect(page.get_by_label("Name")).to_have_value("Mona O.")
+    assert sent == []
+    page.context.add_cookies(cookies)
+    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.get_by_text("Done")).to_be_visible()
+    # Asked once, sent once, with the button that was pressed and the token of now.
+    assert (
+        len(sent) == 1
+        and "name=Mona+O.&do=it" in sent[0]
+        and len(sent[0]) > len("csrfmiddlewaretoken=&name=Mona+O.&do=it")
+    )
+
+
 def test_leaving_the_page_sends_what_is_left(page: Page) -> None:
     drafts = Drafts(page)
     fill(page, FORM)

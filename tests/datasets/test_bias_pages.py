@@ -175,6 +175,17 @@ def test_a_twin_is_read_edited_and_goes_into_review_in_the_group_of_its_original
     assert f"Added as #{example.pk}" in text_of(client.get(at(world, "twins"), {"status": "accepted"}))
 
 
+def test_a_refused_list_of_examples_stays_in_its_form(world: World, as_user: SignIn):
+    """The links of that page lead to the list, and not to the form's address, which has no page."""
+    typed = {"groups": "gender women men", "examples": "12, 99999"}
+    page = as_user(world.reviewer).post(at(world, "twins-new"), typed)
+    assert page.status_code == 422 and "is not an example with a completion in this project" in text_of(page)
+    html = page.content.decode()
+    assert 'value="12, 99999"' in html and '<option value="gender women men" selected>' in html
+    assert f'href="{at(world, "twins")}?status=accepted"' in html
+    assert not Twin.objects.exists()
+
+
 def test_a_twin_is_never_in_another_split_than_its_original(world: World):
     for number in range(30):
         make_example(

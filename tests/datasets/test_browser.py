@@ -133,7 +133,7 @@ def test_pages_are_right_to_look_at(
     for name, url in pages(desk).items():
         page.goto(live_server.url + url)
         look.picture(page, f"annotation-{name}-{theme}-{size[0]}")
-        if found := look.faults(page):
+        if found := [*look.faults(page), *look.beyond_its_sheet(page)]:
             faults[name] = found
     context.close()
     assert faults == {}
@@ -196,6 +196,10 @@ def test_a_table_is_checked_mapped_and_imported(page: tuple[Page, World], tmp_pa
     _work(Run.objects.latest("pk").pk)
     expect(tab.get_by_role("heading", name="What the columns become")).to_be_visible()
     expect(tab.get_by_text("None of the 3 rows can be used.").first).to_be_visible()
+    # Nothing can be imported yet: the page says what to do, and neither a column nor a button says otherwise.
+    expect(tab.get_by_text("Choose for each column what it is")).to_be_visible()
+    expect(tab.locator("table.mapping").get_by_text("Imported.", exact=True)).to_have_count(0)
+    expect(tab.get_by_role("button", name="Import")).to_have_count(0)
     tab.get_by_label("Frage", exact=True).select_option("Question")
     tab.get_by_label("Antwort", exact=True).select_option("Completion")
     tab.get_by_label("Sendung", exact=True).select_option("Record")
@@ -211,6 +215,18 @@ def test_a_table_is_checked_mapped_and_imported(page: tuple[Page, World], tmp_pa
     expect(tab.get_by_text("Examples added")).to_be_visible()
     first = Example.objects.earliest("pk")
     assert (first.completion, first.context) == ("In Oslo.", ["FD-1 | Oslo | held by customs"])
+
+
+def test_an_empty_file_is_refused_before_it_is_sent(page: tuple[Page, World], tmp_path: Path):
+    tab, world = page
+    path = tmp_path / "empty.jsonl"
+    path.write_text("")
+    tab.goto(reverse("datasets:import-new", args=[world.project.slug]))
+    tab.get_by_label("File").set_input_files(path)
+    tab.get_by_role("button", name="Check the file").click()
+    expect(tab.get_by_text("The file is empty. Choose another file.").first).to_be_visible()
+    expect(tab.get_by_role("button", name="Check the file")).to_be_enabled()
+    assert not Upload.objects.exists()
 
 
 def test_an_upload_goes_on_after_a_lost_connection_and_in_another_tab(

@@ -251,6 +251,8 @@ def test_a_quote_that_never_ends_does_not_swallow_the_file(read: Read):
         (as_zip(xl__workbook=b"x", **{"xl/workbook__xml": b"<x/>"}), "a.xlsx", "other_format"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 old workbook", "a.xls", "other_format"),
         (as_zip(), "a.zip", "empty"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "a.csv", "other_format"),
+        (b"\xff\xd8\xff\xe0" + bytes(100), "a.jsonl", "other_format"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_what_it_is_and_what_to_do(

@@ -27,6 +27,12 @@ def test_compose_runs_the_processes_of_the_procfile(compose):
     assert set(compose["services"]) - names == {"postgres", "valkey", "migrate"}
 
 
+def test_no_banner_pushes_the_sign_ins_out_of_sight():
+    """`make run` prints the demo sign-ins when all is started; the banners of the workers are a hundred lines."""
+    commands = read_procfile(ROOT / "Procfile")
+    assert all(" -q " in command for command in commands.values() if "celery" in command)
+
+
 def test_workers_listen_to_the_queues_of_the_procfile(compose):
     for name in ("worker", "gpu"):
         here = read_procfile(ROOT / "Procfile")[name]

@@ -187,6 +187,28 @@ def faults(page: Page) -> list[str]:
     return found
 
 
+# What is wider than the sheet that it is in, unless something between them scrolls or cuts.
+_BEYOND = """() => [...document.querySelectorAll('main .sheet')].flatMap((sheet) => {
+  const edge = sheet.getBoundingClientRect().right + 1;
+  const held = (e) => {
+    for (let up = e.parentElement; up && up !== sheet.parentElement; up = up.parentElement) {
+      if (getComputedStyle(up).overflowX !== 'visible') return true;
+    }
+    return false;
+  };
+  return [...sheet.querySelectorAll('*')]
+    .filter((e) => !e.closest('dialog:not([open]), [hidden], [popover], .vh, svg'))
+    .filter((e) => e.getBoundingClientRect().right > edge && !held(e))
+    .map((e) => `${e.tagName}.${e.className}: ${e.textContent.trim().slice(0, 60)}`);
+})"""
+
+
+def beyond_its_sheet(page: Page) -> list[str]:
+    """What sticks out of its sheet. It need not make the page scroll: the margin of a phone hides it."""
+    found: list[str] = page.evaluate(_BEYOND)
+    return found
+
+
 def keep_picture(page: Page, path: Path, *, full_page: bool = False) -> None:
     """Takes a screenshot.
 

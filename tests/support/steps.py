@@ -145,6 +145,18 @@ def annotate(desk: Desk) -> str:
     return number
 
 
+def read_findings(desk: Desk) -> None:
+    """What the checks found in the examples, with the place in the text and what can be done."""
+    desk.go("data/quality/")
+    desk.told("What the checks found in the examples.")
+    expect(desk.page.locator("[data-pick]").first).to_be_visible()
+    # The list, with the figures above it still in sight.
+    desk.page.evaluate(
+        "window.scrollBy(0, document.querySelector('#list').getBoundingClientRect().top - 430)"
+    )
+    desk.picture("findings")
+
+
 def review(desk: Desk, number: str) -> None:
     """The reviewer accepts that pair and sends another one back, with a comment."""
     page = desk.page

@@ -22,6 +22,10 @@ _OTHER = {
     ),
     b"Rar!": ("compressed", "This is a RAR archive.", "Unpack it, or pack it as gzip or zip."),
     b"%PDF": ("other_format", "This file is a PDF.", "Import JSON, CSV, TSV or Parquet."),
+    **dict.fromkeys(
+        (b"\x89PNG", b"\xff\xd8\xff", b"GIF8"),
+        ("other_format", "This file is a picture.", "Import JSON, CSV, TSV or Parquet."),
+    ),
     b"\xd0\xcf\x11\xe0": (
         "other_format",
         "This is an old Excel workbook (.xls).",
