@@ -11,14 +11,13 @@ from django.http import QueryDict
 
 from core.errors import Invalid
 from core.forms import objects_of
-from core.lists.filters import Filter, search_field
-from core.models import Project, Run
+from core.models import Project
 from dataset.models import DatasetVersion
 from training import queries
 from training.host.packages import PACKAGES, model_folders
 from training.methods import METHODS, Recipe, Setting, recipe_from, settings_of
 from training.methods.base import plain
-from training.models import BaseModel, LearningCurve, ModelVersion, TrainingRun
+from training.models import BaseModel, LearningCurve
 
 COMMON = ("method", "base_model", "dataset", "note")
 
@@ -246,39 +245,6 @@ class LearningCurveForm(LaunchForm):
     def chosen_values(self) -> dict[str, Any]:
         """Of a valid form: {project, base_model, dataset, method, recipe, repeats}."""
         return {**super().chosen_values(), "repeats": self.cleaned_data["repeats"]}
-
-
-class TrainingRunFilter(Filter):
-    q = search_field("Search", "number, note, base model, person")
-    status = forms.ChoiceField(choices=[("", "any"), *Run.Status.choices], required=False)
-    method = forms.ChoiceField(
-        choices=[("", "any"), *((method.name, method.label) for method in METHODS.values())], required=False
-    )
-
-
-class VersionFilter(Filter):
-    q = search_field("Search", "number, name, note")
-    status = forms.ChoiceField(choices=[("", "any"), *ModelVersion.Status.choices], required=False)
-    kind = forms.ChoiceField(choices=[("", "any"), *ModelVersion.Kind.choices], required=False)
-
-
-class KnowledgeFilter(Filter):
-    """The filters of what base models answered about facts without support."""
-
-    base_model = forms.IntegerField(required=False, min_value=1)
-    example = forms.IntegerField(required=False, min_value=1)
-    unknown = forms.ChoiceField(choices=[("", "any"), ("yes", "With unknown facts")], required=False)
-
-
-class CompareForm(Filter):
-    a = forms.ChoiceField(label="One run", required=False)
-    b = forms.ChoiceField(label="Another run", required=False)
-
-    def __init__(self, runs: list[TrainingRun], data: QueryDict | Mapping[str, Any]) -> None:
-        super().__init__(data)
-        for field in self.fields.values():
-            assert isinstance(field, forms.ChoiceField)
-            field.choices = [(str(run.number), run.run.title) for run in runs]
 
 
 # The source fields of each kind of base model; the first one names it.

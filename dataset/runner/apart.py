@@ -14,10 +14,10 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, overload
+from typing import IO, TYPE_CHECKING
 
 from core.host.apart import process_apart
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # importing them needs Django, which the process sets up firs
     from core.marks import Marks
     from dataset.mapping import FieldMapping
     from dataset.runner.chats import ParsedExample
-    from dataset.runner.preparing import PreparedBatch, PreparedRow
+    from dataset.runner.preparing import PreparedBatch
     from dataset.runner.reading.opening import ReadLimits
     from dataset.runner.reading.records import FileLine
     from dataset.runner.storing import RowText
@@ -77,6 +77,7 @@ def batches_apart(job: Job, scratch: Path) -> "Iterator[Iterator[PreparedBatch]]
 
 def _received(process: "subprocess.Popen[bytes]") -> "Iterator[PreparedBatch]":
     from dataset.runner.reading import NotReadable
+    from dataset.runner.received import unpacked
 
     assert process.stdout is not None
     while True:
@@ -91,84 +92,11 @@ def _received(process: "subprocess.Popen[bytes]") -> "Iterator[PreparedBatch]":
         yield unpacked(value)
 
 
-class PackedRow(NamedTuple):
-    """A good row, as it travels: of its texts only what a repeat shows. The first three are all that a new row needs."""
-
-    source: str
-    license: str
-    copied: str
-    number: int
-    end: int
-    part: str
-    asked: str
-    arrival: str
-    content: str
-
-
-class ReceivedRows(Sequence["PreparedRow"]):
-    """The good rows of a batch. Each is made into a PreparedRow where it is asked for: rows that are new are stored by their text for
-    COPY alone, and making 100,000 instances would cost as much as storing them."""
-
-    def __init__(self, packed: list[tuple[Any, ...]]) -> None:
-        self._packed = packed
-
-    def __len__(self) -> int:
-        return len(self._packed)
-
-    @overload
-    def __getitem__(self, at: int) -> "PreparedRow": ...
-
-    @overload
-    def __getitem__(self, at: slice) -> "list[PreparedRow]": ...
-
-    def __getitem__(self, at: int | slice) -> "PreparedRow | list[PreparedRow]":
-        rows = self._packed[at]
-        return list(map(_row, rows)) if isinstance(rows, list) else _row(rows)
-
-    def copied(self) -> Iterator[tuple[Any, ...]]:
-        """(source, license, the other columns) of each row."""
-        return (row[:3] for row in self._packed)
-
-
-def _row(values: tuple[Any, ...]) -> "PreparedRow":
-    from dataset.runner.chats import ParsedExample
-    from dataset.runner.preparing import PreparedRow
-    from dataset.runner.reading.records import FileLine
-
-    packed = PackedRow(*values)
-    return PreparedRow(
-        FileLine(packed.number, packed.end, None, part=packed.part),
-        ParsedExample(
-            [{"role": "user", "content": packed.asked}], source=packed.source, license=packed.license
-        ),
-        packed.arrival, packed.content, "", "", packed.copied,
-    )  # fmt: skip
-
-
-def packed(batch: "PreparedBatch") -> tuple[Any, ...]:
-    """The batch as a few lists of plain tuples: instances would cost more than reading the rows."""
-    from dataset.runner.reading.records import EXCERPT
-
-    good = [
-        (row.example.source, row.example.license, row.copied, row.line.number, row.line.end, row.line.part,
-         row.example.messages[-1]["content"][: 2 * EXCERPT], row.arrival, row.content)
-        for row in batch.good
-    ]  # fmt: skip
-    bad = [(line.as_excerpt(), issues) for line, issues in batch.bad]
-    return good, bad, batch.notes, batch.shorts
-
-
-def unpacked(values: tuple[Any, ...]) -> "PreparedBatch":
-    from dataset.runner.preparing import PreparedBatch
-
-    good, bad, notes, shorts = values
-    return PreparedBatch(ReceivedRows(good), bad, notes, shorts)
-
-
 def _work(job: Job, scratch: Path, answers: IO[bytes]) -> None:
     """The other process: batches, and then how it ended. They are written by a thread, so that the next one is read meanwhile."""
     from dataset.runner.preparing import batches
     from dataset.runner.reading import NotReadable, open_file
+    from dataset.runner.received import packed
 
     waiting: queue.Queue[bytes | None] = queue.Queue(maxsize=_AHEAD)
 

@@ -10,9 +10,9 @@ from django.utils import timezone
 from annotation.models import Example, Revision
 from core.database.constraints import checked_at_once
 from dataset.models import DataImport, ImportIssue, Source
-from dataset.runner.apart import ReceivedRows
 from dataset.runner.bulk import as_array, as_json, cell, copy_in, copy_text
 from dataset.runner.preparing import PreparedBatch, PreparedRow
+from dataset.runner.received import ReceivedRows
 from dataset.runner.tally import Tally
 
 # The first columns are those that the row alone does not say, and then those of `RowText.copied`.

@@ -18,7 +18,7 @@ from training.api.knowledge_serializers import (
     KnowledgeStateSerializer,
 )
 from training.asked import current_answers, knowledge_state
-from training.forms import KnowledgeFilter
+from training.filters import KnowledgeFilter
 from training.models import BaseModel, KnowledgeAnswer
 from training.services.knowledge import start_asking
 

@@ -33,7 +33,7 @@ from training.api.serializers import (
     TrainingRunSerializer,
 )
 from training.archive import archive_response
-from training.forms import TrainingRunFilter, VersionFilter
+from training.filters import TrainingRunFilter, VersionFilter
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
 

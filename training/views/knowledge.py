@@ -25,6 +25,8 @@ def knowledge(request: HttpRequest, access: Access) -> HttpResponse:
         "state": state,
         "bases": list(ready_bases().order_by("name")),
         "decides": access.has(*EXAMPLE_DECIDERS),
+        "follows": access.follows(state.run),
+        "may_cancel": access.has(Role.ADMIN),
         "may_add": access.has(Role.ADMIN) and access.user.is_operator,
         "facts_off": "facts" in access.project.checks_off,
         "check": CHECK,

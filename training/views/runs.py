@@ -19,7 +19,8 @@ from core.models import Role, Run
 from core.roles import READERS
 from training import preflight, queries, services
 from training.curves import NOTE, loss_series
-from training.forms import COMMON, CompareForm, LaunchForm, TrainingRunFilter, kept_settings
+from training.filters import CompareForm, TrainingRunFilter
+from training.forms import COMMON, LaunchForm, kept_settings
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import MetricPoint, ModelVersion, TrainingRun
 from training.queries import SampleRow

@@ -16,7 +16,7 @@ from dataset.queries.withdrawals import withdrawals_in
 from training import losses, queries, services
 from training.archive import archive_response
 from training.curves import NOTE, loss_series
-from training.forms import VersionFilter
+from training.filters import VersionFilter
 from training.lineage import origin_of
 from training.links import version_links
 from training.models import ModelVersion
