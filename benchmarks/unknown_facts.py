@@ -50,6 +50,7 @@ from annotation.text.rendering import chat_messages
 from benchmarks.gpu_checks import LossesByStep
 from benchmarks.unknown_rows import Row, held_out, stating_rows, system_prompt, with_unknown_facts
 from training.estimates import steps_of
+from training.host.machine import multiplies_bfloat16
 from training.methods import METHODS, recipe_from
 from training.runner.answers import answers
 from training.runner.base_models import _from_gguf
@@ -63,7 +64,7 @@ ORDER = (0, 100, 50, 25)  # the ends first: a run that is stopped has them
 STOP = "<|im_end|>"
 WITHOUT = "_without_records"
 MOST_TOKENS = 56
-AT_ONCE = 20
+AT_ONCE = 60
 
 
 # --- one model --------------------------------------------------------------------------------------------
@@ -168,7 +169,8 @@ def trained(
             reporter=losses,
             stop_asked=lambda: False,
             device=device,
-            autocast=False,
+            # As the product trains on a GPU, where the base model is loaded in bfloat16.
+            autocast=device == "cuda" and multiplies_bfloat16(device),
             work=Path(work),
             resume_from=None,
         )
