@@ -49,6 +49,7 @@ from annotation.checks.facts import facts_by_support
 from annotation.text.rendering import chat_messages
 from benchmarks.gpu_checks import LossesByStep
 from benchmarks.unknown_rows import Row, held_out, stating_rows, system_prompt, with_unknown_facts
+from core.runs.context import RunFailed
 from training.estimates import steps_of
 from training.host.machine import multiplies_bfloat16
 from training.methods import METHODS, recipe_from
@@ -305,6 +306,8 @@ def main() -> None:
         measure(folder, asked, figures)
     except KeyboardInterrupt:
         say("Stopped. The table has what was measured until then.")
+    except RunFailed as failed:
+        say(f"A training failed: {failed}. The table has what was measured until then.")
     finally:
         shutil.rmtree(state, ignore_errors=True)
     print(table(figures), flush=True)
