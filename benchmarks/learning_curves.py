@@ -96,7 +96,7 @@ def coverage(curve: Curve, setting: Noise, *, times: int, draws: int, seed: int)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--times", type=int, default=500)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -82,7 +82,7 @@ class InReviewView(mixins.ListModelMixin, ProjectAPIView):
     def get_queryset(self) -> QuerySet[Example]:
         project = self.access.project
         criteria = ReviewFilter(self.request.GET, project=project).checked()
-        return queries.review_list(project, self.access.user, criteria).select_related("created_by")
+        return queries.review_list(project, self.access.user, criteria).select_related("created_by", "trait")
 
     def get(self, request: Request, slug: str) -> Response:
         """All examples in review, in the order of the review queue."""

@@ -199,7 +199,8 @@ def can_be_seen(project: Project, rows: int) -> CanBeSeen:
     """For groups of some sizes in so many rows: how often a group must be refused until an audit finds it. As many groups are compared
     as in the newest audit, or as the lexicons have."""
     newest = newest_made(project)
-    refused = newest.facts["outcomes"]["refusal"]["mean"] if newest else None
+    # An audit in which no row could be judged has no share of refusals.
+    refused = newest.facts["outcomes"].get("refusal", {}).get("mean") if newest else None
     base = refused or USUAL
     if newest:
         one_by_one = [

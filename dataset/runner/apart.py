@@ -8,6 +8,7 @@ ends when nobody reads its output, so it does not outlive a killed worker.
 """
 
 import contextlib
+import gc
 import os
 import pickle
 import queue
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # importing them needs Django, which the process sets up firs
 LARGE = 8_000_000
 _AHEAD = 2  # batches that wait to be written: they bound the memory
 _PIPE_BYTES = 1 << 20
+_OBJECTS_BETWEEN = 200_000
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,9 @@ def main() -> None:
     import django
 
     django.setup()
+    # Rows make hundreds of thousands of objects and hardly a circle of them: Python looks for circles less often.
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN)
     job, scratch = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own process wrote it
     _work(job, scratch, sys.stdout.buffer)
 

@@ -18,11 +18,14 @@ MANY = 20_000
 MB = 1024 * 1024
 
 
+# The hash of an example as annotation.text.hashes.content_hash has it, for these plain texts.
 FILL = """
 INSERT INTO annotation_example (project_id, status, messages, context, completion, slice, edge, tags, "group", license,
     external_id, origin, origin_detail, content_hash, revision, waiting_since, created_at, changed_at)
 SELECT %s, 'approved', jsonb_build_array(jsonb_build_object('role', 'user', 'content', 'Where is shipment ' || n)), '[]',
-    repeat(md5(n::text) || ' ', 60), '', '', '{}', 'g' || n, '', '', 'written', '{}', md5(n::text), 1,
+    repeat(md5(n::text) || ' ', 60), '', '', '{}', 'g' || n, '', '', 'written', '{}',
+    encode(sha256(convert_to('{"completion":"' || repeat(md5(n::text) || ' ', 60) || '","context":[],"messages":[{"content":"Where is shipment '
+        || n || '","role":"user"}]}', 'UTF8')), 'hex'), 1,
     now(), now(), now()
 FROM generate_series(1, %s) AS n;
 INSERT INTO annotation_revision (example_id, number, reason, content, note, at)

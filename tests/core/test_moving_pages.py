@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Example
+from annotation.text.hashes import content_hash
 from core.models import Artifact, AuditEntry, Project, ProjectArchive, ProjectImport, Run, User
 from core.moving import reading
 from core.moving.services import remove_old_files, start_import
@@ -238,15 +239,19 @@ def test_the_commands(world: World, tmp_path: Path):
 # --- the background job --------------------------------------------------------------------------------------
 
 
+def _asked(n: int) -> list[dict[str, str]]:
+    return [{"role": "user", "content": f"Where is {n}?"}]
+
+
 @pytest.fixture
 def started(world: World, tmp_path: Path) -> ProjectImport:
     """An uploaded archive of many examples; its import is queued."""
     rows = [
         Example(
             project=world.project,
-            messages=[{"role": "user", "content": f"Where is {n}?"}],
+            messages=_asked(n),
             group=f"g{n}",
-            content_hash="0" * 64,
+            content_hash=content_hash(messages=_asked(n), context=[], completion=""),
         )
         for n in range(6000)
     ]
