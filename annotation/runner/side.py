@@ -21,8 +21,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # importing them needs Django, which the second process sets up first
     from annotation.checks import Finding
+    from annotation.checks.traits import Traits
     from annotation.services.found import Checked
     from core.models import Project
+
+    RowResult = tuple[list[Finding], Traits]
 
 log = logging.getLogger(__name__)
 LEAST = 1000  # rows from which another process is worth its start
@@ -43,7 +46,7 @@ class UncheckedRow:
 @dataclass
 class _Chunk:
     rows: list[UncheckedRow]
-    findings: "list[list[Finding]] | None" = None
+    results: "list[RowResult] | None" = None
 
 
 def checked_rows(
@@ -56,8 +59,11 @@ def checked_rows(
     with contextlib.ExitStack() as stack:
         team = _Team([stack.enter_context(_side_process(project)) for _ in range(processes)])
         for chunk in _in_order(project, chunks, team):
-            found = zip(chunk.rows, chunk.findings or [], strict=True)
-            yield [Checked(row.example, row.content_hash, row.content, findings) for row, findings in found]
+            results = zip(chunk.rows, chunk.results or [], strict=True)
+            yield [
+                Checked(row.example, row.content_hash, row.content, findings, traits)
+                for row, (findings, traits) in results
+            ]
 
 
 def _in_order(project: "Project", chunks: Iterator[list[UncheckedRow]], team: "_Team") -> Iterator[_Chunk]:
@@ -75,19 +81,26 @@ def _in_order(project: "Project", chunks: Iterator[list[UncheckedRow]], team: "_
 
 def _finished(project: "Project", waiting: deque[_Chunk], team: "_Team") -> Iterator[_Chunk]:
     """The chunks from the first on that are checked. Those that no process has are checked here."""
-    while waiting and (waiting[0].findings is not None or not team.has(waiting[0])):
+    while waiting and (waiting[0].results is not None or not team.has(waiting[0])):
         chunk = waiting.popleft()
-        if chunk.findings is None:
-            chunk.findings = findings_in(chunk.rows, project)
+        if chunk.results is None:
+            chunk.results = results_of(chunk.rows, project)
         yield chunk
 
 
-def findings_in(rows: list[UncheckedRow], project: "Project") -> "list[list[Finding]]":
-    """What the text checks find in each row, without what only informs. No query."""
+def results_of(rows: list[UncheckedRow], project: "Project") -> "list[RowResult]":
+    """What the text checks find in each row, without what only informs, and what coverage reads from it. No query."""
     from annotation.checks import text_findings
+    from annotation.checks.traits import traits_of
     from annotation.services.found import worth_storing
 
-    return [worth_storing(text_findings(row.content, project, example_id=row.example)) for row in rows]
+    return [
+        (
+            worth_storing(text_findings(row.content, project, example_id=row.example)),
+            traits_of(row.content),
+        )
+        for row in rows
+    ]
 
 
 class _Side:
@@ -95,11 +108,11 @@ class _Side:
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self.given: deque[_Chunk] = deque()
-        self.answers: queue.Queue[tuple[_Side, list[list[Finding]] | None]] = queue.Queue()
+        self.answers: queue.Queue[tuple[_Side, list[RowResult] | None]] = queue.Queue()
         self._process = process
         self._sent: queue.Queue[object] = queue.Queue()
 
-    def start(self, answers: "queue.Queue[tuple[_Side, list[list[Finding]] | None]]") -> None:
+    def start(self, answers: "queue.Queue[tuple[_Side, list[RowResult] | None]]") -> None:
         self.answers = answers
         threading.Thread(target=self._read, name="checker-output", daemon=True).start()
         threading.Thread(target=self._write, name="checker-input", daemon=True).start()
@@ -131,7 +144,7 @@ class _Team:
 
     def __init__(self, sides: list[_Side]) -> None:
         self._sides = sides
-        self._answers: queue.Queue[tuple[_Side, list[list[Finding]] | None]] = queue.Queue()
+        self._answers: queue.Queue[tuple[_Side, list[RowResult] | None]] = queue.Queue()
         for side in sides:
             side.start(self._answers)
 
@@ -151,9 +164,9 @@ class _Team:
     def receive(self) -> bool:
         """Waits for one finished chunk. False when none will come."""
         while any(side.given for side in self._sides):
-            side, findings = self._answers.get()
-            if findings is not None:
-                side.given.popleft().findings = findings
+            side, results = self._answers.get()
+            if results is not None:
+                side.given.popleft().results = results
                 return True
             log.warning("A process that checks examples ended early: the others do its part.")
             self._sides = [one for one in self._sides if one is not side]
@@ -184,7 +197,7 @@ def main(given: IO[bytes], answers: IO[bytes]) -> None:
             rows = pickle.load(given)  # noqa: S301
         except EOFError:
             return
-        pickle.dump(findings_in(rows, project), answers, protocol=pickle.HIGHEST_PROTOCOL)
+        pickle.dump(results_of(rows, project), answers, protocol=pickle.HIGHEST_PROTOCOL)
         answers.flush()
 
 

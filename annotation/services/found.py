@@ -78,12 +78,14 @@ WHERE (old.status, old.language, old.mood) IS DISTINCT FROM (EXCLUDED.status, EX
 
 @dataclass(frozen=True)
 class Checked:
-    """An example whose text with this hash was checked: `content` has messages, context and completion."""
+    """An example whose text with this hash was checked: `content` has messages, context and completion. `traits`: None where they were
+    not read yet."""
 
     example: int
     content_hash: str
     content: Mapping[str, Any]
     findings: Sequence[Finding]
+    traits: Traits | None = None
 
 
 def worth_storing(findings: Iterable[Finding]) -> list[Finding]:
@@ -106,7 +108,8 @@ def store_findings(project: Project, checked: Sequence[Checked]) -> int:
 
     An example whose text changed after it was read is left out: its newer text was checked when it was stored.
     """
-    return _store(project, checked, {one.example: traits_of(one.content) for one in checked})
+    # Before the transaction: it locks the examples.
+    return _store(project, checked, {one.example: one.traits or traits_of(one.content) for one in checked})
 
 
 @transaction.atomic

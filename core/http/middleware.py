@@ -206,6 +206,8 @@ class NoStoreMiddleware(_Middleware):
         if no_page and isinstance(response, HttpResponse):
             # No context processors: the page needs no query.
             response.content = render_to_string("errors/405.html")
+            # The middleware inside this one has set the length of the empty text.
+            response["Content-Length"] = str(len(response.content))
         patch_cache_control(response, no_store=True, private=True)
         return response
 

@@ -31,6 +31,7 @@ def test_the_address_of_a_button_is_a_page_that_says_so(world: World, as_user: S
     action = reverse("quality:check", args=[world.project.slug])
     answer = as_user(world.admin).get(action)
     assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert int(answer["Content-Length"]) == len(answer.content) > 0
     assert b"There is no page at this address" in answer.content
     assert as_user(world.admin).head(action).status_code == 405
     api = as_user(world.admin).delete(f"/api/v1/projects/{world.project.slug}/findings/")

@@ -126,8 +126,8 @@ def test_from_the_button_to_the_plan_and_back(tab: Page, desk: World):
     tab.get_by_role("link", name="Restore the source").click()
     tab.get_by_label("Reason").fill("A new contract.")
     tab.get_by_role("button", name="Restore the source").click()
-    _work(Withdrawal.objects.get().restore_run_id or 0)
     expect(tab.get_by_text("The source was restored")).to_be_visible()
+    _work(Withdrawal.objects.get().restore_run_id or 0)
     assert Example.objects.filter(source=source.name, status="approved").count() == 14
 
 
