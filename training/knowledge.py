@@ -42,7 +42,7 @@ QUESTIONING = Questioning()
 
 
 def facts_to_ask(content: Mapping[str, Any], system_prompt: str) -> list[Fact]:
-    """The facts of the completion that the check of facts calls invented: references, dates, times, weekdays and numbers that stand in
+    """The facts of the completion that the check of facts calls invented: references, dates, times, weekdays and numbers that are in
     neither conversation, records nor system prompt and do not follow from them. Names are not among them. Empty for a text that the
     check does not finish in its time."""
     try:

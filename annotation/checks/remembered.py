@@ -1,5 +1,5 @@
-"""What was found in the texts seen last. The turns and records of one conversation stand in several examples, one after the other, and
-in an editor only the completion changes: of the real rows' texts about half stood in one of the rows just before."""
+"""What was found in the texts that were read last. Several examples in a row often have the same turns and records, because they are of
+one conversation, and in an editor only the completion changes. Of the texts of real rows, about half are in one of the rows just before."""
 
 from collections import OrderedDict
 from collections.abc import Callable

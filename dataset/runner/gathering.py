@@ -1,6 +1,5 @@
 """The first step of a freeze: reads the approved examples and writes each as its canonical row."""
 
-import hashlib
 from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from annotation.text.hashes import nfc, prompt_hash
 from core.marks import known_marks
 from dataset.data_rules import Rules
 from dataset.planning import Planner
-from dataset.rows import canonical_body, text_hash
+from dataset.rows import body_hash, canonical_body, text_hash
 
 BATCH = 2000
 _HASH = 32  # bytes
@@ -164,7 +163,7 @@ class _Reader:
             at=self._at,
             size=size,
             hashes=(
-                hashlib.sha256(body).digest(),
+                bytes.fromhex(body_hash(body)),
                 bytes.fromhex(prompt),
                 bytes.fromhex(text_hash(content_sha256, rejected)),
             ),

@@ -4,7 +4,7 @@
 import { ofTab } from "./lib.js";
 
 const PLACE = "gh-pick-place";
-const SOON = 20_000; // ms: a page that comes later was opened anew
+const SOON = 20_000; // ms: a page that loads later was opened by the person, not by a decision
 const bar = () => document.getElementById("bulk-bar");
 
 class GhPick extends HTMLElement {

@@ -288,7 +288,7 @@ def test_an_example_that_changes_while_the_model_answers_is_left(world, tiny_bas
 
 
 def test_an_edit_waits_for_the_answers_that_are_being_stored(world, tiny_base):
-    """Whoever comes second sees the first: the finding never stays open for a text that has no such fact."""
+    """The second of the two waits for the first. A finding never stays open for a text without such a fact."""
     example = made(world)
     barrier, errors = threading.Barrier(2), []
 
