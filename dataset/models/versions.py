@@ -31,6 +31,13 @@ class GroupSplit(models.Model):
 class DatasetVersion(models.Model):
     """Approved examples, frozen. `content_hash` is SHA-256 over canonical rows, splits and settings."""
 
+    class Kind(models.TextChoices):
+        """What a row says. In a preference version `rejected` is the worse answer; a row without it has an answer that people
+        liked, and a row with an empty completion has only one that they disliked."""
+
+        SUPERVISED = "supervised", "Examples"
+        PREFERENCE = "preference", "Preferences"
+
     class Status(models.TextChoices):
         FREEZING = "freezing", "Freezing"
         READY = "ready", "Ready"
@@ -44,6 +51,7 @@ class DatasetVersion(models.Model):
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="dataset_versions")
     number = models.PositiveIntegerField()
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.SUPERVISED)
     note = models.CharField(max_length=300, blank=True)
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.FREEZING)
     run = models.OneToOneField(

@@ -52,10 +52,10 @@ class ChatModel:
 
 
 def version_label(version: ModelVersion) -> str:
-    """ "v3 (LoRA adapter)" or "SmolLM2 135M Instruct (base)"."""
+    """ "v3 (adapter)" or "SmolLM2 135M Instruct (base)"."""
     if version.number == 0:
         return str(version)
-    return f"{version} ({version.get_kind_display()})"
+    return f"{version} ({version.get_kind_display().lower()})"
 
 
 def candidates(access: Access) -> list[ChatModel]:

@@ -439,7 +439,7 @@ def assert_blind(text: str, served: Served, where: str) -> None:
 
 def test_an_admin_sees_names(served: Served, as_user: SignIn) -> None:
     text = as_user(served.world.admin).get(url(served, "chat")).content.decode()
-    assert "v7 (LoRA adapter)" in text
+    assert "v7 (adapter)" in text
     assert "Small Language 135M (base)" in text
 
 

@@ -36,7 +36,7 @@ def test_serve_page(served: Served, as_user: SignIn) -> None:
     admin, viewer = as_user(served.world.admin), as_user(served.world.viewer)
     for path in (url(served, "home"), url(served, "serving")):
         text = admin.get(path).content.decode()
-        assert "v7 (LoRA adapter)" in text
+        assert "v7 (adapter)" in text
         assert "Unload" in text
         assert "Unload" not in viewer.get(path).content.decode()
     Engine.objects.update(status=Engine.Status.DOWN, error="Out of memory.")
@@ -267,7 +267,7 @@ def test_api_of_serving(served: Served, as_user: SignIn) -> None:
     assert [(one["name"], one["status"], one["beating"]) for one in engines] == [("smollm2", "up", True)]
     rows = client.get(api(served, "deployments/")).json()["results"]
     assert [(row["label"], row["ready"]) for row in rows] == [
-        ("v7 (LoRA adapter)", True),
+        ("v7 (adapter)", True),
         ("Small Language 135M (base)", True),
     ]
     assert client.get(api(served, "speeds/")).json()[0]["n"] == 1

@@ -297,7 +297,7 @@ def make_training(project: Project, user: User, **fields: Any) -> Any:
         recipe=recipe,
         recipe_hash=recipe_hash(method, recipe),
         code_version="git 000000000000",
-        serving_plan=METHODS[method].serving_plan(METHODS[method].recipe()),
+        serving_plan=METHODS[method].serving(METHODS[method].recipe()).label,
         launched_by=user,
         **fields,
     )
@@ -396,6 +396,7 @@ def make_version(project: Project, user: User | None = None, *, base_model: Any 
     )
     number = fields.pop("number", ModelVersion.objects.filter(project=project).count() + 1)
     fields.setdefault("kind", ModelVersion.Kind.ADAPTER)
+    fields.setdefault("serving", "adapter" if fields["kind"] == ModelVersion.Kind.ADAPTER else "whole")
     fields.setdefault("artifact", base_model.artifact)
     fields.setdefault("served_name", f"{project.slug}-v{number}-{next(_serial):08x}")
     fields.setdefault("adapter_rank", 16 if fields["kind"] == ModelVersion.Kind.ADAPTER else None)

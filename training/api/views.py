@@ -122,7 +122,7 @@ class MethodsView(TrainingView):
                 "name": method.name,
                 "label": method.label,
                 "summary": method.summary,
-                "serving_plan": method.serving_plan(method.recipe()),
+                "serving_plan": method.serving(method.recipe()).label,
                 "settings": settings_of(method.recipe),
             }
             for method in METHODS.values()

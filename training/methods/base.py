@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from core.errors import Invalid
 from core.json_types import Json
 from core.wording import noun
+from training.serving import Serving
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -311,10 +312,15 @@ class Method(Protocol):
     label: ClassVar[str]
     summary: ClassVar[str]
     recipe: type[Recipe]
-    version_kind: ClassVar[str]  # of ModelVersion.Kind
 
-    def serving_plan(self, recipe: Recipe) -> str:
-        """How the result is served, for users: "as adapter in vLLM"."""
+    def version_kind(self, recipe: Recipe) -> str:
+        """What is stored, of ModelVersion.Kind: an adapter, or full weights."""
+
+    def serving(self, recipe: Recipe) -> Serving:
+        """How the result is served."""
+
+    def unavailable(self, architecture: dict[str, Any], device: str) -> str:
+        """Why a base model with this config.json cannot be trained so on "cpu" or "cuda", as a sentence; "" when it can."""
 
     def rank(self, recipe: Recipe) -> int | None:
         """The adapter's rank, for the engine's limit; None when there is no adapter."""

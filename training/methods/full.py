@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from training.methods.base import Recipe, epochs_of, setting
+from training.serving import Serving
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -35,10 +36,15 @@ class FullFineTune:
     label: ClassVar[str] = "Full"
     summary: ClassVar[str] = "Trains every weight. Slower and larger; needs its own engine."
     recipe: type[Recipe] = FullRecipe
-    version_kind: ClassVar[str] = "full"
 
-    def serving_plan(self, recipe: Recipe) -> str:
-        return "by its own engine"
+    def version_kind(self, recipe: Recipe) -> str:
+        return "full"
+
+    def serving(self, recipe: Recipe) -> Serving:
+        return Serving.WHOLE
+
+    def unavailable(self, architecture: dict[str, Any], device: str) -> str:
+        return ""
 
     def rank(self, recipe: Recipe) -> int | None:
         return None

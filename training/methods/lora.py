@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from training.methods.base import Recipe, epochs_of, setting
+from training.serving import Serving
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -78,10 +79,15 @@ class LoRA:
         "Trains a small adapter beside the frozen model. Fast and small; several share one engine."
     )
     recipe: type[Recipe] = LoRARecipe
-    version_kind: ClassVar[str] = "adapter"
 
-    def serving_plan(self, recipe: Recipe) -> str:
-        return "as adapter in vLLM"
+    def version_kind(self, recipe: Recipe) -> str:
+        return "adapter"
+
+    def serving(self, recipe: Recipe) -> Serving:
+        return Serving.ADAPTER
+
+    def unavailable(self, architecture: dict[str, Any], device: str) -> str:
+        return ""
 
     def rank(self, recipe: Recipe) -> int | None:
         return _of_lora(recipe).rank

@@ -4,6 +4,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from training.serving import Serving
+
 
 class BaseModel(models.Model):
     """A model to start from, registered once for the whole installation and stored as safetensors."""
@@ -207,7 +209,7 @@ class ModelVersion(models.Model):
 
     class Kind(models.TextChoices):
         BASE = "base", "Base model"
-        ADAPTER = "adapter", "LoRA adapter"
+        ADAPTER = "adapter", "Adapter"
         FULL = "full", "Full weights"
 
     class Status(models.TextChoices):
@@ -224,6 +226,9 @@ class ModelVersion(models.Model):
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="model_versions")
     number = models.PositiveIntegerField(help_text="0 is the base model of the project.")
     kind = models.CharField(max_length=8, choices=Kind.choices)
+    serving = models.CharField(
+        max_length=14, choices=Serving.choices, default=Serving.WHOLE, help_text="How engines serve it."
+    )
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="versions")
     training_run = models.OneToOneField(
         TrainingRun,
@@ -256,6 +261,12 @@ class ModelVersion(models.Model):
                 name="version_lineage",
                 condition=models.Q(kind="base", number=0, training_run__isnull=True)
                 | (~models.Q(kind="base") & models.Q(number__gt=0, training_run__isnull=False)),
+            ),
+            # Only an adapter can be served beside its base model; only complete weights have an engine of their own.
+            models.CheckConstraint(
+                name="version_serving",
+                condition=models.Q(kind="adapter", serving__in=["adapter", "prompt_embeds", "transformers"])
+                | (~models.Q(kind="adapter") & models.Q(serving__in=["whole", "transformers"])),
             ),
         ]
 

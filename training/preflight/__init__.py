@@ -75,7 +75,7 @@ def check(
     all_findings += findings.data_findings(data, recipe, base_model, dataset)
     estimate = _estimate(project, chosen, recipe, base_model, data, machine)
     all_findings += findings.machine_findings(estimate, machine)
-    all_findings += findings.serving_findings(chosen, data)
+    all_findings += findings.serving_findings(chosen, recipe, data)
     all_findings += findings.queue_findings()
     return Preflight(all_findings, estimate, machine, data, waiting)
 

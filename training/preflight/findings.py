@@ -277,9 +277,9 @@ def machine_findings(estimate: Estimate, machine: Machine) -> list[PreflightFind
     return findings
 
 
-def serving_findings(method: Method, data: DataFigures) -> list[PreflightFinding]:
+def serving_findings(method: Method, recipe: Recipe, data: DataFigures) -> list[PreflightFinding]:
     findings = []
-    if method.version_kind == ModelVersion.Kind.FULL and settings.ENGINE_MAX_FULL == 0:
+    if method.version_kind(recipe) == ModelVersion.Kind.FULL and settings.ENGINE_MAX_FULL == 0:
         findings.append(
             PreflightFinding(
                 "warn",

@@ -39,7 +39,7 @@ def store_result(
         folder.mkdir()
         try:
             method.save(model, folder)
-            if method.version_kind == ModelVersion.Kind.FULL:
+            if method.version_kind(recipe) == ModelVersion.Kind.FULL:
                 _copy_tokenizer(base_folder, folder)
             artifact = storage().put(folder, kind="model")
         except Exception as error:  # each library has its own errors
@@ -57,7 +57,8 @@ def store_result(
     results.register_version(
         training_run=training_run,
         artifact=artifact,
-        kind=method.version_kind,
+        kind=method.version_kind(recipe),
+        serving=method.serving(recipe),
         adapter_rank=method.rank(recipe),
         parity_prompts=_parity_prompts(training_run, tokenizer, system_prompt),
     )

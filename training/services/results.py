@@ -30,6 +30,7 @@ from training.models import (
     SampleAnswer,
     TrainingRun,
 )
+from training.serving import Serving
 
 # How long the checkpoints of a failed or cancelled run are kept, so that it can be started again.
 CHECKPOINT_DAYS = 14
@@ -141,6 +142,7 @@ def register_version(
     training_run: TrainingRun,
     artifact: Artifact,
     kind: str,
+    serving: Serving,
     adapter_rank: int | None,
     parity_prompts: list[dict[str, Any]],
 ) -> ModelVersion:
@@ -156,6 +158,7 @@ def register_version(
         project=project,
         number=number,
         kind=kind,
+        serving=serving,
         base_model=training_run.base_model,
         training_run=training_run,
         artifact=artifact,

@@ -123,7 +123,7 @@ def _queue(
         recipe_hash=recipe_hash(method.name, values),
         note=one_line(note, most=300),
         code_version=code_version(),
-        serving_plan=method.serving_plan(recipe),
+        serving_plan=method.serving(recipe).label,
         planned_steps=estimate.steps if estimate else 0,
         estimate=estimate.as_values() if estimate else {},
         launched_by=by,

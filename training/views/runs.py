@@ -136,7 +136,7 @@ def _preflight_context(form: LaunchForm, result: preflight.Preflight | None) -> 
     return {
         "form": form,
         "preflight": result,
-        "serving_plan": form.chosen.serving_plan(form.chosen.recipe()),
+        "serving_plan": form.chosen.serving(form.chosen.recipe()).label,
         "parts": _parts(result.estimate.parts, result.estimate.seconds) if result and result.estimate else [],
     }
 
