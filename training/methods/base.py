@@ -342,3 +342,7 @@ class Method(Protocol):
 
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         """Writes the result's weights as safetensors into an empty folder."""
+
+    def attach(self, model: "PreTrainedModel", folder: Path) -> "PreTrainedModel | PeftModel":
+        """What `save` wrote into `folder`, beside the loaded base model on its device: ready to answer. Complete weights take the
+        base model's place."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from training.methods import stored
 from training.methods.base import Recipe, epochs_of, setting
 from training.serving import Serving
 
@@ -76,3 +77,6 @@ class FullFineTune:
 
         # Served in bfloat16 like its base. The Trainer no longer needs the model.
         model.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)
+
+    def attach(self, model: "PreTrainedModel", folder: Path) -> "PreTrainedModel":
+        return stored.whole(model, folder)

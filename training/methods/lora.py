@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from training.methods import stored
 from training.methods.base import Recipe, epochs_of, setting
 from training.serving import Serving
 
@@ -163,3 +164,6 @@ class LoRA:
         if isinstance(values.get("target_modules"), list):
             values["target_modules"].sort()
         config.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
+
+    def attach(self, model: "PreTrainedModel", folder: Path) -> "PreTrainedModel | PeftModel":
+        return stored.beside(model, folder)

@@ -18,6 +18,7 @@ from dataset.rows import rows_at
 from training.held_out import ChosenRow, choose
 from training.host import stopping
 from training.losses import available_rows, datasets_of, prompt_digest
+from training.methods import METHODS
 from training.models import LossMeasurement, ModelVersion, RowLoss
 from training.queries import system_prompt_of
 from training.rows import EncodedRow, RowEncoder
@@ -217,7 +218,7 @@ def batches(rows: dict[str, Rendered]) -> Iterator[list[tuple[str, Rendered]]]:
 
 
 def _load(version: ModelVersion, *, device: str, precision: str) -> Any:
-    """The version's weights as they are served: a full model, or the base model with the adapter."""
+    """The version's weights as they are served: a complete model, or the base model with what the method trained beside it."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -227,11 +228,11 @@ def _load(version: ModelVersion, *, device: str, precision: str) -> Any:
     model = AutoModelForCausalLM.from_pretrained(
         base, dtype=getattr(torch, precision), trust_remote_code=False, use_safetensors=True
     )
-    if is_adapter:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, own, is_trainable=False)
-    return model.to(device).eval()
+    model = model.to(device).eval()
+    if not is_adapter:
+        return model
+    assert version.training_run is not None  # the database holds it: only a base model has none
+    return METHODS[version.training_run.method].attach(model, own)
 
 
 def losses_of_rows(model: "PreTrainedModel | PeftModel", rows: list[EncodedRow], device: str) -> list[float]:
