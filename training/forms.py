@@ -16,7 +16,7 @@ from dataset.models import DatasetVersion
 from training import queries
 from training.host.packages import PACKAGES, model_folders
 from training.methods import METHODS, Recipe, Setting, recipe_from, settings_of
-from training.methods.base import plain
+from training.methods.settings import plain
 from training.models import BaseModel, LearningCurve
 
 COMMON = ("method", "base_model", "dataset", "note")
