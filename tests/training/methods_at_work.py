@@ -60,7 +60,7 @@ class Collected:
         return bool(self.stop_after) and self.done >= self.stop_after
 
 
-def rows(count: int = 24) -> list[dict[str, Any]]:
+def rows(count: int = 12) -> list[dict[str, Any]]:
     """Prompts and completions of different lengths, a quarter of them held out."""
     places = ("at sea", "in customs, waiting for the commercial invoice", "delivered")
     return [
@@ -76,7 +76,9 @@ def rows(count: int = 24) -> list[dict[str, Any]]:
     ]
 
 
-def plan_of(folder: Path, recipe: Any, *, steps: int, content: list[dict[str, Any]] | None = None) -> TrainingPlan:
+def plan_of(
+    folder: Path, recipe: Any, *, steps: int, content: list[dict[str, Any]] | None = None
+) -> TrainingPlan:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     data = encode_rows(
         content or rows(), tokenizer, stop_token=STOP, system_prompt="", max_length=recipe.max_length
@@ -122,7 +124,7 @@ def plain_base(folder: Path) -> Any:
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 
-def greedy(model: Any, plan: TrainingPlan, *, tokens: int = 24, together: bool = True) -> list[list[int]]:
+def greedy(model: Any, plan: TrainingPlan, *, tokens: int = 6, together: bool = True) -> list[list[int]]:
     """The answers to the validation prompts as token ids, prompts padded together or each alone."""
     prompts = [row.ids[: row.prompt_length] for row in plan.data.validation]
     options = {"stop_id": plan.stop_id, "pad_id": plan.pad_id, "most_tokens": tokens}

@@ -1,7 +1,7 @@
 """The layers of bottleneck adapters, and their files. Imports torch, so only functions that run in workers import this module.
 
-    bottleneck_config.json         {"size", "hidden_size", "layers", "format"}
-    bottleneck.safetensors         <layer>.<attention|mlp>.<down|up>.<weight|bias>, float32
+bottleneck_config.json         {"size", "hidden_size", "layers", "format"}
+bottleneck.safetensors         <layer>.<attention|mlp>.<down|up>.<weight|bias>, float32
 """
 
 import json
@@ -87,7 +87,9 @@ def attach(model: "PreTrainedModel", folder: Path) -> "PreTrainedModel":
     config = json.loads((folder / CONFIG).read_text())
     shape = (model.config.hidden_size, model.config.num_hidden_layers)
     if config["format"] != FORMAT or (config["hidden_size"], config["layers"]) != shape:
-        raise ValueError(f"{CONFIG} does not describe adapters of a model with hidden size and layers {shape}.")
+        raise ValueError(
+            f"{CONFIG} does not describe adapters of a model with hidden size and layers {shape}."
+        )
     insert(model.requires_grad_(False), config["size"])
     weights = load_file(folder / WEIGHTS)
     for place, adapter in _adapters(model):

@@ -44,7 +44,11 @@ class LoRARecipe(Recipe):
         label="Variant",
         help="DoRA adds the length of each weight column; it is merged into its base when stored, and has its own engine. PiSSA "
         "starts from the base's largest directions instead of from zero; its adapter is stored with twice the rank.",
-        choices=((PLAIN, "LoRA"), (DORA, "DoRA, merged when stored"), (PISSA, "PiSSA, double rank when stored")),
+        choices=(
+            (PLAIN, "LoRA"),
+            (DORA, "DoRA, merged when stored"),
+            (PISSA, "PiSSA, double rank when stored"),
+        ),
         advanced=True,
         source="plain LoRA: the fastest, and the most widely measured",
     )

@@ -38,7 +38,10 @@ def keep_start(model: "PeftModel") -> None:
     setattr(
         model,
         _START,
-        {name: (a.detach().cpu().clone(), b.detach().cpu().clone()) for name, (a, b, _) in _pairs(model).items()},
+        {
+            name: (a.detach().cpu().clone(), b.detach().cpu().clone())
+            for name, (a, b, _) in _pairs(model).items()
+        },
     )
 
 
@@ -57,7 +60,9 @@ def save_as_lora(model: "PeftModel", folder: Path) -> None:
             first_a, first_b = (tensor.to(a.device, a.dtype) for tensor in start[name])
             module = model.get_submodule(name)
             module.lora_A["default"].weight = torch.nn.Parameter(torch.cat([a, first_a]))
-            module.lora_B["default"].weight = torch.nn.Parameter(torch.cat([scale * b, -scale * first_b], dim=1))
+            module.lora_B["default"].weight = torch.nn.Parameter(
+                torch.cat([scale * b, -scale * first_b], dim=1)
+            )
     config.r = RANKS * config.r
     config.lora_alpha = config.r  # the scale is in B
     config.use_rslora = False

@@ -75,9 +75,7 @@ class PrefixTuning(BesideFrozen):
         length = self.virtual_tokens(recipe)
         start = _real_words(model, length)
         # Without the paper's second network: peft stores only its result, which a resumed run could not train on.
-        config = PrefixTuningConfig(
-            num_virtual_tokens=length, prefix_projection=False, task_type="CAUSAL_LM"
-        )
+        config = PrefixTuningConfig(num_virtual_tokens=length, prefix_projection=False, task_type="CAUSAL_LM")
         adapted = get_peft_model(model, config)
         weight = adapted.prompt_encoder["default"].embedding.weight
         weight.data.copy_(start)

@@ -77,7 +77,9 @@ def with_positions(model: "PeftModel") -> "PeftModel":
     """Gives the base model position ids, which peft leaves out here, so that padding on the left does not move a row away from the
     trained vectors before it."""
 
-    def positions(_: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def positions(
+        _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         mask: Tensor | None = kwargs.get("attention_mask")
         given = kwargs.get("inputs_embeds")
         given = kwargs.get("input_ids") if given is None else given

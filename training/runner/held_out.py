@@ -18,7 +18,7 @@ from dataset.rows import rows_at
 from training.held_out import ChosenRow, choose
 from training.host import stopping
 from training.losses import available_rows, datasets_of, prompt_digest
-from training.methods import METHODS
+from training.methods import METHODS, recipe_from
 from training.models import LossMeasurement, ModelVersion, RowLoss
 from training.queries import system_prompt_of
 from training.rows import EncodedRow, RowEncoder
@@ -92,9 +92,7 @@ def _prepare(measurement: LossMeasurement) -> dict[int, dict[str, Rendered]]:
     version, against = measurement.version, measurement.against
     available = available_rows(version, against)
     chosen = choose(available.rows)
-    encoders = {
-        side.pk: (_encoder(side), side.base_model.context_length or NO_LIMIT) for side in (version, against)
-    }
+    encoders = {side.pk: (_encoder(side), _longest(side)) for side in (version, against)}
     rendered: dict[int, dict[str, Rendered]] = {pk: {} for pk in encoders}
     kept: list[ChosenRow] = []
     for chosen_row, content in _contents(chosen, version, against):
@@ -147,6 +145,17 @@ def _encoder(version: ModelVersion) -> RowEncoder:
         stop_token=base.stop_token,
         system_prompt=system_prompt_of(version),
     )
+
+
+def _longest(version: ModelVersion) -> int:
+    """Tokens of the longest row that fits beside the version's trained positions."""
+    training_run = version.training_run
+    if training_run is None:
+        virtual = 0
+    else:
+        method = METHODS[training_run.method]
+        virtual = method.virtual_tokens(recipe_from(method.recipe, training_run.recipe))
+    return (version.base_model.context_length or NO_LIMIT) - virtual
 
 
 def render(encoder: RowEncoder, content: dict[str, Any], longest: int) -> Rendered | None:
