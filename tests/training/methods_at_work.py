@@ -21,12 +21,12 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("lora", {"rslora": True, "rank": 8}, "rslora"),
     ("lora", {"variant": "dora"}, "dora"),
     ("lora", {"variant": "pissa", "rank": 4, "rslora": True}, "pissa"),
-    ("oft", {"block": 8}, "oft"),
+    ("oft", {"block": 8, "learning_rate": 0.05}, "oft"),
     ("ia3", {"learning_rate": 0.1}, "ia3"),
     ("bottleneck", {"size": 16}, "bottleneck"),
     ("prompt", {"learning_rate": 0.3}, "prompt"),
     ("prefix", {"length": 7, "learning_rate": 0.1}, "prefix"),
-    ("adaption-prompt", {"learning_rate": 0.1}, "adaption-prompt"),
+    ("adaption-prompt", {"learning_rate": 0.5}, "adaption-prompt"),
     ("full", {"learning_rate": 0.01}, "full"),
 ]
 IDS = [name for _, _, name in CASES]
