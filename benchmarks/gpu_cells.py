@@ -167,7 +167,7 @@ def expected(cell: GpuCell, machine: Machine) -> dict[str, Any]:
         architecture=architecture,
         parameters=parameters,
         trainable=trainable,
-        rank=method.rank(recipe),
+        rank=method.width(recipe),
         bytes_per_weight=method.bytes_per_weight(machine.device),
         rows=cell.rows,
         length=cell.length,
@@ -179,7 +179,7 @@ def expected(cell: GpuCell, machine: Machine) -> dict[str, Any]:
     )
     speed = general_speed(
         parameters=parameters,
-        full=method.rank(recipe) is None,
+        full=method.every_weight,
         save_memory=recipe.save_memory,
         dropout=method.dropout(recipe) > 0,
         device=machine.device,

@@ -1,6 +1,6 @@
 """Checkpoints of a running training: complete or absent, never partial.
 
-    STATE_DIR/checkpoints/<training id>/step-00000040/     adapter or weights, optimizer, scheduler, rng, trainer state
+    STATE_DIR/checkpoints/<training id>/step-00000040/ trained.safetensors or all weights, optimizer, scheduler, rng, trainer state
     STATE_DIR/checkpoints/<training id>/.step-<number>.<random>/  being written; ignored and removed
 
 A checkpoint is written to a temporary folder and renamed when everything is on disk.

@@ -251,7 +251,7 @@ def unit_seconds(
     recomputed: bool,
     device: str,
     trainable: int,
-    parameters: int,
+    stored_bytes: int,
     layers: int,
 ) -> dict[str, float]:
     """Seconds of one unit of each kind of work, from the speed of training. Evaluating is the forward part of a step."""
@@ -261,14 +261,13 @@ def unit_seconds(
         if device == "cuda"
         else ROUND_TOKENS * TRAINED_PER_GENERATED / tokens_per_second
     )
-    result = parameters * 2 if full else trainable * 4
     return {
         "load": START_SECONDS[device],
         "train": 1 / tokens_per_second,
         "evaluate": validation_tokens / tokens_per_second / parts_of_a_step,
         "sample": generated,
         "save": trainable * 12 / STORE_BYTES_PER_SECOND,
-        "store": STORE_SECONDS + result / STORE_BYTES_PER_SECOND,
+        "store": STORE_SECONDS + stored_bytes / STORE_BYTES_PER_SECOND,
     }
 
 
@@ -299,8 +298,7 @@ def curve_seconds(
     return repeats * (training + len(shares) * (units["load"] + measuring))
 
 
-def disk_bytes(*, parameters: int, trainable: int, full: bool) -> int:
+def disk_bytes(*, trainable: int, stored_bytes: int) -> int:
     """Two checkpoints (weights and Adam's moments), the temporary copy of the result, and the result in the store."""
     checkpoint = trainable * 12
-    result = parameters * 2 if full else trainable * 4
-    return 2 * checkpoint + 2 * result
+    return 2 * checkpoint + 2 * stored_bytes

@@ -16,7 +16,7 @@ from dataset.models import DatasetVersion
 from training import queries
 from training.host.packages import PACKAGES, model_folders
 from training.methods import METHODS, Recipe, Setting, recipe_from, settings_of
-from training.methods.base import plain
+from training.methods.settings import plain
 from training.models import BaseModel, LearningCurve
 
 COMMON = ("method", "base_model", "dataset", "note")
@@ -127,7 +127,9 @@ class LaunchForm(forms.Form):
         self.project = project
         self.chosen = METHODS.get(method) or next(iter(METHODS.values()))
         self.settings = [
-            setting for setting in settings_of(self.chosen.recipe) if setting.name not in self.unused
+            setting
+            for setting in settings_of(self.chosen.recipe)
+            if setting.name not in self.unused and not setting.fixed
         ]
         bases, datasets = self.fields["base_model"], self.fields["dataset"]
         assert isinstance(bases, forms.ModelChoiceField)
@@ -146,6 +148,21 @@ class LaunchForm(forms.Form):
         rows = objects_of(self, name).queryset
         assert rows is not None
         return rows
+
+    def method_groups(self) -> list[tuple[str, list[Any]]]:
+        """(heading, the choices under it) of the methods."""
+        groups: dict[str, list[Any]] = {}
+        for choice in self["method"]:
+            groups.setdefault(METHODS[choice.data["value"]].group, []).append(choice)
+        return list(groups.items())
+
+    def serving_plan(self) -> str:
+        """How a model trained with the present values is served."""
+        try:
+            recipe = self.recipe() if self.is_bound and self.is_valid() else self.chosen.recipe()
+        except Invalid:
+            recipe = self.chosen.recipe()
+        return str(self.chosen.serving(recipe).label)
 
     def basic(self) -> list[forms.BoundField]:
         return [self[setting.name] for setting in self.settings if not setting.advanced]

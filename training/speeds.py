@@ -12,10 +12,11 @@ from statistics import median
 
 from django.db.models import QuerySet
 
+from core.errors import Invalid
 from core.models import Project, Run
 from training.estimates import Shape
 from training.host.machine import Machine
-from training.methods import Method, Recipe
+from training.methods import METHODS, Method, Recipe, recipe_from
 from training.models import BaseModel, TrainingRun
 
 # Tokens times parameters a second and thread, float32 LoRA on a CPU: 257 tokens/s with 134.5M parameters on two
@@ -79,13 +80,15 @@ def general_speed(
     bfloat16: bool,
     layers: int,
     portion_tokens: float,
+    pace: float = 1.0,
 ) -> TrainingSpeed:
     """Tokens per second if nothing was measured here: by published figures on a GPU, by ours on a CPU.
 
-    `portion_tokens` are the tokens of the rows that are in memory at once, padding excluded; 0 if not known.
+    `portion_tokens` are the tokens of the rows that are in memory at once, padding excluded; 0 if not known. `pace` is the method's
+    share of the speed of plain LoRA, or of full training.
     """
     method = "full" if full else "lora"
-    share = RECOMPUTED_SHARE[method] if save_memory else 1.0
+    share = pace * (RECOMPUTED_SHARE[method] if save_memory else 1.0)
     share *= DROPOUT_SHARE if dropout else 1.0
     size = max(parameters, 1)
     if device == "cuda":
@@ -98,7 +101,7 @@ def general_speed(
         if known is None:
             source = f"no figure for this device; the slowest of the list, {source}"
         speed = entry.pace * share / size
-        handed_over = portion_tokens / (max(layers, 1) * GPU_LAYER_SECONDS[method][save_memory])
+        handed_over = pace * portion_tokens / (max(layers, 1) * GPU_LAYER_SECONDS[method][save_memory])
         if 0 < handed_over < speed:
             return TrainingSpeed(
                 handed_over,
@@ -115,23 +118,27 @@ def general_speed(
 def _general(
     base_model: BaseModel,
     machine: Machine,
+    method: Method,
+    recipe: Recipe,
     *,
-    full: bool,
-    save_memory: bool,
-    dropout: bool,
-    portion_tokens: float,
+    row_tokens: float,
 ) -> TrainingSpeed:
+    """`row_tokens` is the average length of rows, 0 if not known."""
+    virtual = method.virtual_tokens(recipe)
+    # Trained positions before a row are work too, and are not counted as its tokens.
+    share = row_tokens / (row_tokens + virtual) if row_tokens else 1.0
     return general_speed(
         parameters=int(base_model.parameter_count or 0),
-        full=full,
-        save_memory=save_memory,
-        dropout=dropout,
+        full=method.every_weight,
+        save_memory=recipe.save_memory,
+        dropout=method.dropout(recipe) > 0,
         device=machine.device,
         device_name=machine.device_name,
         threads=machine.threads,
         bfloat16=machine.bfloat16,
         layers=Shape.of(base_model.architecture).layers,
-        portion_tokens=portion_tokens,
+        portion_tokens=recipe.portion * row_tokens,
+        pace=share * method.pace(recipe),
     )
 
 
@@ -139,10 +146,18 @@ def _rows_at_once(run: TrainingRun) -> int:
     return min(int(run.recipe.get("rows_at_once") or 0), int(run.recipe.get("batch_size") or 0))
 
 
-def _portion_tokens(run: TrainingRun) -> float:
-    """Tokens of a portion of a past run, on average; 0 when its facts are not there."""
+def _row_tokens(run: TrainingRun) -> float:
+    """Tokens of a row of a past run, on average; 0 when its facts are not there."""
     tokens, counted = run.data_facts.get("train_tokens"), run.data_facts.get("train_rows")
-    return _rows_at_once(run) * float(tokens) / float(counted) if tokens and counted else 0.0
+    return float(tokens) / float(counted) if tokens and counted else 0.0
+
+
+def _recipe_of(run: TrainingRun) -> Recipe | None:
+    """None for a recipe of an earlier release that has no place any more."""
+    try:
+        return recipe_from(METHODS[run.method].recipe, run.recipe)
+    except (Invalid, KeyError):
+        return None
 
 
 def undisturbed_runs(device_name: str) -> QuerySet[TrainingRun]:
@@ -172,7 +187,8 @@ def like_runs(
     same = [
         run
         for run in runs[: 4 * PAST_RUNS]
-        if (float(run.recipe.get("dropout") or 0) > 0) == (method.dropout(recipe) > 0)
+        if run.recipe.get("variant", "lora") == getattr(recipe, "variant", "lora")
+        and (float(run.recipe.get("dropout") or 0) > 0) == (method.dropout(recipe) > 0)
         and (machine.device == "cpu" or _rows_at_once(run) == min(recipe.rows_at_once, recipe.batch_size))
     ]
     return same[:PAST_RUNS]
@@ -182,14 +198,10 @@ def correction(machine: Machine) -> float | None:
     """The ratio of this installation's speed on the device to the general figure; None without runs."""
     ratios = []
     for run in undisturbed_runs(machine.device_name)[:CORRECTING_RUNS]:
-        general = _general(
-            run.base_model,
-            machine,
-            full=run.method == "full",
-            save_memory=bool(run.recipe.get("save_memory")),
-            dropout=float(run.recipe.get("dropout") or 0) > 0,
-            portion_tokens=_portion_tokens(run),
-        )
+        recipe = _recipe_of(run)
+        if recipe is None:
+            continue
+        general = _general(run.base_model, machine, METHODS[run.method], recipe, row_tokens=_row_tokens(run))
         ratios.append(float(run.undisturbed_speed or 0) / general.tokens_per_second)
     return median(ratios) if ratios else None
 
@@ -213,14 +225,7 @@ def expected_speed(
             else f"the median of {len(past)} runs of this project, last {newest}"
         )
         return TrainingSpeed(median(float(run.undisturbed_speed or 0) for run in past), source)
-    general = _general(
-        base_model,
-        machine,
-        full=method.rank(recipe) is None,
-        save_memory=recipe.save_memory,
-        dropout=method.dropout(recipe) > 0,
-        portion_tokens=recipe.portion * row_tokens,
-    )
+    general = _general(base_model, machine, method, recipe, row_tokens=row_tokens)
     factor = correction(machine)
     if factor is None:
         return general

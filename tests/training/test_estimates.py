@@ -100,7 +100,7 @@ def on_h200(cell):
         architecture=shape,
         parameters=shape["parameters"],
         trainable=method.trainable(shape, shape["parameters"], recipe),
-        rank=method.rank(recipe),
+        rank=method.width(recipe),
         bytes_per_weight=method.bytes_per_weight("cuda"),
         rows=cell["rows"],
         length=cell["length"],
@@ -247,7 +247,7 @@ def test_answers_on_a_gpu_take_longer_with_more_layers():
             recomputed=False,
             device=device,
             trainable=10,
-            parameters=100,
+            stored_bytes=40,
             layers=layers,
         )["sample"]
 

@@ -46,13 +46,17 @@ class SettingSerializer(serializers.Serializer[Any]):
     most = serializers.FloatField(allow_null=True)
     choices = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
     advanced = serializers.BooleanField()
+    fixed = serializers.CharField(help_text="Why only the default is possible; empty when there is a choice.")
 
 
 class MethodSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     label = declared(serializers.CharField())
     summary = serializers.CharField()
-    serving_plan = serializers.CharField()
+    group = serializers.CharField(help_text="The heading under which pages list it.")
+    serving_plan = serializers.CharField(
+        help_text="With the default settings; a preflight says it for others."
+    )
     settings = SettingSerializer(many=True)
 
 
@@ -121,6 +125,7 @@ class PreflightSerializer(serializers.Serializer[Any]):
     findings = FindingSerializer(many=True)
     estimate = EstimateSerializer(allow_null=True)
     machine = MachineSerializer(allow_null=True)
+    serving_plan = serializers.CharField(help_text="How the result will be served.")
 
 
 class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):

@@ -122,6 +122,7 @@ class MethodsView(TrainingView):
                 "name": method.name,
                 "label": method.label,
                 "summary": method.summary,
+                "group": method.group,
                 "serving_plan": method.serving(method.recipe()).label,
                 "settings": settings_of(method.recipe),
             }

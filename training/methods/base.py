@@ -1,115 +1,20 @@
-"""The interface of training methods, and the description of their settings.
+"""The interface of training methods, and the settings that all of them share.
 
 A recipe is a frozen dataclass. Each field has what people need to choose its value (label, help, unit, range) and the
 source of its default; forms, the API and the documentation are generated from that. Nothing here imports torch.
 """
 
-from dataclasses import MISSING, asdict, dataclass, field, fields
-from decimal import Decimal
-from math import isfinite
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from core.errors import Invalid
-from core.json_types import Json
 from core.wording import noun
+from training.methods.settings import setting
 from training.serving import Serving
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One field of a recipe, as a form shows it. `kind` is "int", "float", "bool" or "choice"."""
-
-    name: str
-    kind: str
-    label: str
-    help: str
-    unit: str
-    default: bool | float | str
-    source: str
-    least: float | None
-    most: float | None
-    choices: tuple[tuple[str, str], ...]
-    advanced: bool
-
-    def shown(self, value: Json) -> Json:
-        """A value as text. 0 is shown as "all" where 0 means no limit."""
-        return "all" if value == 0 and self.least == 0 and "0 takes all" in self.help else value
-
-    def clean(self, value: Json) -> bool | float | str:
-        """The value in its type, or ValueError with a sentence for the user. `value` is anything JSON can hold."""
-        if self.kind == "bool":
-            if not isinstance(value, bool):
-                raise ValueError("Choose true or false.")
-            return value
-        if self.kind == "choice":
-            # A list or an object is not hashable.
-            if not isinstance(value, str) or value not in dict(self.choices):
-                raise ValueError("Choose one of " + ", ".join(key for key, _ in self.choices) + ".")
-            return value
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError("Enter a number." if self.kind == "float" else "Enter a whole number.")
-        if isinstance(value, float) and not isfinite(value):
-            raise ValueError("Enter a number that is not infinite.")
-        if self.kind == "int" and value != int(value):
-            raise ValueError("Enter a whole number.")
-        if self.least is not None and value < self.least:
-            raise ValueError(f"At least {plain(self.least)}.")
-        if self.most is not None and value > self.most:
-            raise ValueError(f"At most {plain(self.most)}.")
-        return int(value) if self.kind == "int" else float(value)
-
-    def is_default(self, value: Json) -> bool:
-        """Whether a value, from a form or a program, is the default."""
-        if self.kind == "bool":
-            return (value is True or value == "on") == self.default
-        if self.kind == "choice":
-            return bool(value == self.default)
-        if value is None or isinstance(value, (list, dict)):
-            return False
-        try:
-            return float(value) == float(self.default)
-        except (OverflowError, ValueError):
-            return False
-
-
-def plain(number: float) -> str:
-    """2147483647 as "2,147,483,647" and 1e-07 as "0.0000001": digits, never powers of ten."""
-    if number == int(number):
-        return f"{int(number):,}"
-    return f"{Decimal(repr(number)):,f}"
-
-
-def setting(
-    *,
-    default: bool | float | str,
-    label: str,
-    source: str,
-    help: str = "",  # noqa: A002 (the name forms use)
-    unit: str = "",
-    least: float | None = None,
-    most: float | None = None,
-    choices: tuple[tuple[str, str], ...] = (),
-    advanced: bool = False,
-) -> Any:
-    """A dataclass field with what `settings_of` needs. `source` is the reason for the default."""
-    return field(
-        default=default,
-        metadata={
-            "label": label,
-            "help": help,
-            "unit": unit,
-            "source": source,
-            "least": least,
-            "most": most,
-            "choices": choices,
-            "advanced": advanced,
-        },
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,47 +159,6 @@ class Recipe:
         return rows
 
 
-_KINDS = {float: "float", int: "int", bool: "bool", str: "choice"}
-
-
-def settings_of(recipe: type[Recipe]) -> list[Setting]:
-    """The recipe's fields in the order they are shown."""
-    return [
-        Setting(name=field.name, kind=_KINDS[type(field.default)], default=field.default, **field.metadata)
-        for field in fields(recipe)
-        if field.default is not MISSING
-    ]
-
-
-def recipe_from(recipe: type[Recipe], values: dict[str, Any]) -> Recipe:
-    """A recipe from plain values, defaults filled in. Raises Invalid naming every field that is wrong."""
-    known = {setting.name: setting for setting in settings_of(recipe)}
-    wrong: dict[str, list[str]] = {name: ["No such setting."] for name in values if name not in known}
-    clean: dict[str, Any] = {}
-    for name, setting in known.items():
-        try:
-            clean[name] = setting.clean(values.get(name, setting.default))
-        except ValueError as error:
-            wrong[name] = [str(error)]
-    if wrong:
-        raise Invalid(_named(wrong, known), fields=wrong)
-    return recipe(**clean)
-
-
-# The sentence names this many wrong settings; `fields` names all.
-NAMED = 3
-
-
-def _named(wrong: dict[str, list[str]], known: dict[str, Setting]) -> str:
-    """ "Learning rate: at most 0.1. Rank: at least 1." """
-    lines = [
-        f"{known[name].label if name in known else f'“{name[:60]}”'}: {words[0][0].lower()}{words[0][1:]}"
-        for name, words in wrong.items()
-    ]
-    more = len(lines) - NAMED
-    return " ".join(lines[:NAMED]) + (f" And {more} more." if more > 0 else "")
-
-
 def as_values(recipe: Recipe) -> dict[str, Any]:
     return asdict(recipe)
 
@@ -305,12 +169,16 @@ def epochs_of(recipe: Recipe) -> str:
 
 
 class Method(Protocol):
-    """One way to train. Class variables are shown to users. `load` and `save` run in the worker only and may import
-    torch. Everything else also runs in the web process."""
+    """One way to train. Class variables are shown to users. `load`, `save` and `attach` run in workers and engines only and may
+    import torch. Everything else also runs in the web process."""
 
     name: ClassVar[str]
     label: ClassVar[str]
     summary: ClassVar[str]
+    # The heading under which forms list it.
+    group: ClassVar[str]
+    # Whether every weight of the base model is trained, so that each needs a gradient.
+    every_weight: ClassVar[bool]
     recipe: type[Recipe]
 
     def version_kind(self, recipe: Recipe) -> str:
@@ -323,16 +191,28 @@ class Method(Protocol):
         """Why a base model with this config.json cannot be trained so on "cpu" or "cuda", as a sentence; "" when it can."""
 
     def rank(self, recipe: Recipe) -> int | None:
-        """The adapter's rank, for the engine's limit; None when there is no adapter."""
+        """The rank of the adapter that vLLM loads, for the engine's limit; None when it loads none."""
+
+    def virtual_tokens(self, recipe: Recipe) -> int:
+        """Trained positions before each row: they count towards the context and the memory of a row."""
 
     def trainable(self, architecture: dict[str, Any], parameters: int, recipe: Recipe) -> int:
         """How many parameters are trained, by arithmetic."""
+
+    def stored_bytes(self, parameters: int, trainable: int, recipe: Recipe) -> int:
+        """About the size of the stored result."""
 
     def bytes_per_weight(self, device: str) -> int:
         """Bytes of one frozen or trained weight in memory on "cpu" or "cuda"."""
 
     def dropout(self, recipe: Recipe) -> float:
         """The share of each adapter's input that is dropped; the rest is a copy that needs memory."""
+
+    def width(self, recipe: Recipe) -> int:
+        """Numbers that each adapted linear layer keeps per token for the backward pass besides its input: an adapter's rank."""
+
+    def pace(self, recipe: Recipe) -> float:
+        """Tokens a second, as a share of plain LoRA's or, where every weight is trained, of full training's."""
 
     def describe(self, recipe: Recipe) -> str:
         """The recipe in a few words: "r 16, lr 5e-4, 2 epochs"."""
@@ -341,4 +221,8 @@ class Method(Protocol):
         """The model ready to train, on `device`."""
 
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
-        """Writes the result's weights as safetensors into an empty folder."""
+        """Writes the result's weights as safetensors into an empty folder. `model` is not used afterwards."""
+
+    def attach(self, model: "PreTrainedModel", folder: Path) -> "PreTrainedModel | PeftModel":
+        """What `save` wrote into `folder`, beside the loaded base model on its device: ready to answer. Complete weights take the
+        base model's place."""

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from training.methods.base import Recipe, epochs_of, setting
+from training.methods import stored
+from training.methods.base import Recipe, epochs_of
+from training.methods.settings import setting
 from training.serving import Serving
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class FullFineTune:
     name: ClassVar[str] = "full"
     label: ClassVar[str] = "Full"
     summary: ClassVar[str] = "Trains every weight. Slower and larger; needs its own engine."
+    group: ClassVar[str] = "Every weight"
+    every_weight: ClassVar[bool] = True
     recipe: type[Recipe] = FullRecipe
 
     def version_kind(self, recipe: Recipe) -> str:
@@ -49,8 +53,14 @@ class FullFineTune:
     def rank(self, recipe: Recipe) -> int | None:
         return None
 
+    def virtual_tokens(self, recipe: Recipe) -> int:
+        return 0
+
     def trainable(self, architecture: dict[str, Any], parameters: int, recipe: Recipe) -> int:
         return parameters
+
+    def stored_bytes(self, parameters: int, trainable: int, recipe: Recipe) -> int:
+        return 2 * parameters
 
     def bytes_per_weight(self, device: str) -> int:
         return 4
@@ -60,6 +70,12 @@ class FullFineTune:
 
     def dropout(self, recipe: Recipe) -> float:
         return 0.0
+
+    def width(self, recipe: Recipe) -> int:
+        return 0
+
+    def pace(self, recipe: Recipe) -> float:
+        return 1.0
 
     def load(self, folder: Path, recipe: Recipe, device: str) -> "PreTrainedModel":
         import torch
@@ -76,3 +92,6 @@ class FullFineTune:
 
         # Served in bfloat16 like its base. The Trainer no longer needs the model.
         model.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)
+
+    def attach(self, model: "PreTrainedModel", folder: Path) -> "PreTrainedModel":
+        return stored.whole(model, folder)

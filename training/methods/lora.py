@@ -1,18 +1,24 @@
-"""LoRA (Hu et al. 2021): small matrices beside the frozen weights, stored and served as an adapter."""
+"""LoRA (Hu et al. 2021) and its variants: small matrices beside the frozen weights.
 
-import json
+Plain and PiSSA adapters are stored as LoRA and served beside their base model. vLLM refuses DoRA, so it is merged when stored.
+"""
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from training.methods.base import Recipe, epochs_of, setting
+from training.methods import pissa, stored
+from training.methods.base import Recipe, epochs_of
+from training.methods.frozen import STORED_WEIGHT, BesideFrozen
+from training.methods.settings import setting
+from training.methods.shapes import ATTENTION, layers_of, widths_of
 from training.serving import Serving
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
-ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+PLAIN, DORA, PISSA = "lora", "dora", "pissa"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +38,19 @@ class LoRARecipe(Recipe):
         least=1,
         most=512,
         source="16 suffices for a few thousand rows; the engine's limit is checked before launch",
+    )
+    variant: str = setting(
+        default=PLAIN,
+        label="Variant",
+        help="DoRA adds the length of each weight column; it is merged into its base when stored, and has its own engine. PiSSA "
+        "starts from the base's largest directions instead of from zero; its adapter is stored with twice the rank.",
+        choices=(
+            (PLAIN, "LoRA"),
+            (DORA, "DoRA, merged when stored"),
+            (PISSA, "PiSSA, double rank when stored"),
+        ),
+        advanced=True,
+        source="plain LoRA: the fastest, and the most widely measured",
     )
     alpha: int = setting(
         default=32,
@@ -72,69 +91,60 @@ def _of_lora(recipe: Recipe) -> LoRARecipe:
     return recipe
 
 
-class LoRA:
+class LoRA(BesideFrozen):
     name: ClassVar[str] = "lora"
     label: ClassVar[str] = "LoRA"
     summary: ClassVar[str] = (
         "Trains a small adapter beside the frozen model. Fast and small; several share one engine."
     )
+    group: ClassVar[str] = "Small adapters"
     recipe: type[Recipe] = LoRARecipe
 
     def version_kind(self, recipe: Recipe) -> str:
-        return "adapter"
+        return "full" if _of_lora(recipe).variant == DORA else "adapter"
 
     def serving(self, recipe: Recipe) -> Serving:
-        return Serving.ADAPTER
-
-    def unavailable(self, architecture: dict[str, Any], device: str) -> str:
-        return ""
+        return Serving.WHOLE if _of_lora(recipe).variant == DORA else Serving.ADAPTER
 
     def rank(self, recipe: Recipe) -> int | None:
-        return _of_lora(recipe).rank
+        own = _of_lora(recipe)
+        if own.variant == DORA:
+            return None
+        return pissa.RANKS * own.rank if own.variant == PISSA else own.rank
 
     def trainable(self, architecture: dict[str, Any], parameters: int, recipe: Recipe) -> int:
-        """r * (inputs + outputs) for each linear layer. Exact for Llama-like models, close for others."""
+        """r * (inputs + outputs) for each linear layer, and for DoRA the length of each output's weights. Exact for Llama-like
+        models, close for others."""
         own = _of_lora(recipe)
-        hidden = int(architecture.get("hidden_size") or 0)
-        layers = int(architecture.get("num_hidden_layers") or 0)
-        if not hidden or not layers:
+        widths = widths_of(architecture)
+        if not widths:
             return parameters // 30
-        heads = int(architecture.get("num_attention_heads") or 1)
-        head = int(architecture.get("head_dim") or hidden // heads)
-        queries = heads * head
-        keys = int(architecture.get("num_key_value_heads") or heads) * head
-        inner = int(architecture.get("intermediate_size") or 4 * hidden)
-        width = 2 * (hidden + queries) + 2 * (hidden + keys)
-        if own.targets == "all-linear":
-            width += 3 * (hidden + inner)
-        return own.rank * width * layers
+        each = [
+            own.rank * (inputs + outputs) + (outputs if own.variant == DORA else 0)
+            for name, (inputs, outputs) in widths.items()
+            if own.targets == "all-linear" or name in ATTENTION
+        ]
+        return sum(each) * layers_of(architecture)
 
-    def bytes_per_weight(self, device: str) -> int:
-        # bfloat16 halves the frozen weights on a GPU; on a CPU it is slower than float32 (docs/decisions/training.md).
-        return 2 if device == "cuda" else 4
+    def stored_bytes(self, parameters: int, trainable: int, recipe: Recipe) -> int:
+        variant = _of_lora(recipe).variant
+        if variant == DORA:
+            return parameters * STORED_WEIGHT
+        return trainable * STORED_WEIGHT * (pissa.RANKS if variant == PISSA else 1)
 
     def describe(self, recipe: Recipe) -> str:
         own = _of_lora(recipe)
+        variant = {PLAIN: "", DORA: "DoRA, ", PISSA: "PiSSA, "}[own.variant]
         scaled = ", rank-stabilised" if own.rslora else ""
-        return f"r {own.rank}{scaled}, lr {recipe.learning_rate:g}, {epochs_of(recipe)}"
+        return f"{variant}r {own.rank}{scaled}, lr {recipe.learning_rate:g}, {epochs_of(recipe)}"
 
     def dropout(self, recipe: Recipe) -> float:
         return _of_lora(recipe).dropout
 
-    def load(self, folder: Path, recipe: Recipe, device: str) -> "PeftModel":
-        import torch
-        from transformers import AutoModelForCausalLM
-
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=torch.bfloat16 if device == "cuda" else torch.float32,
-            trust_remote_code=False,
-            use_safetensors=True,
-        )
-        return self.adapted(model, recipe)
+    def width(self, recipe: Recipe) -> int:
+        return _of_lora(recipe).rank
 
     def adapted(self, model: "PreTrainedModel", recipe: Recipe) -> "PeftModel":
-        """The loaded model with a new adapter beside it, ready to train."""
         from peft import LoraConfig, get_peft_model
 
         present = {name.rpartition(".")[2] for name, _ in model.named_modules()}
@@ -148,18 +158,24 @@ class LoRA:
             lora_dropout=own.dropout,
             target_modules=targets,
             use_rslora=own.rslora,
+            use_dora=own.variant == DORA,
+            init_lora_weights="pissa" if own.variant == PISSA else True,
             bias="none",
             task_type="CAUSAL_LM",
         )
-        return get_peft_model(model, config)
+        adapted = get_peft_model(model, config)
+        if own.variant == PISSA:
+            pissa.keep_start(adapted)
+        return adapted
 
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
-        model.save_pretrained(folder, safe_serialization=True)
-        (folder / "README.md").unlink(missing_ok=True)
-        # The base model's path is only valid on this host, and equal adapters should have equal bytes.
-        config = folder / "adapter_config.json"
-        values = json.loads(config.read_text())
-        values["base_model_name_or_path"] = None
-        if isinstance(values.get("target_modules"), list):
-            values["target_modules"].sort()
-        config.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
+        if model.peft_config["default"].use_dora:
+            stored.save_merged(model, folder)
+        elif pissa.has_start(model):
+            pissa.save_as_lora(model, folder)
+        else:
+            stored.save_adapter(model, folder)
+
+    def attach(self, model: "PreTrainedModel", folder: Path) -> "PreTrainedModel | PeftModel":
+        is_adapter = (folder / "adapter_config.json").is_file()
+        return stored.beside(model, folder) if is_adapter else stored.whole(model, folder)

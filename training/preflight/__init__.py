@@ -28,6 +28,7 @@ class Preflight:
     machine: Machine | None = None
     data: DataFigures | None = None
     counting: Counting | None = None
+    serving_plan: str = ""
 
     @property
     def ok(self) -> bool:
@@ -57,12 +58,15 @@ def check(
     (training.services.count_tokens).
     """
     chosen = METHODS[method]
+    plan = chosen.serving(recipe).label
     all_findings = findings.base_findings(base_model) + findings.dataset_findings(project, dataset)
     all_findings += findings.rank_findings(chosen, recipe)
+    machine = training_machine()
+    all_findings += findings.method_findings(chosen, base_model, machine)
     if base_model is None or dataset is None or base_model.status != BaseModel.Status.READY:
-        return Preflight(all_findings)
+        return Preflight(all_findings, serving_plan=plan)
     if dataset.status != DatasetVersion.Status.READY or dataset.project_id != project.pk:
-        return Preflight(all_findings)
+        return Preflight(all_findings, serving_plan=plan)
     counted = counting.counted(dataset, base_model)
     waiting = counted if isinstance(counted, Counting) else None
     if isinstance(counted, Counting) or counted.problems:
@@ -70,14 +74,14 @@ def check(
         data = queries.estimated_figures(dataset, recipe)
     else:
         data = queries.exact_figures(counted, recipe)
-    machine = training_machine()
     all_findings += findings.row_findings(counted, recipe, base_model, dataset)
     all_findings += findings.data_findings(data, recipe, base_model, dataset)
+    all_findings += findings.length_findings(chosen, recipe, base_model)
     estimate = _estimate(project, chosen, recipe, base_model, data, machine)
     all_findings += findings.machine_findings(estimate, machine)
     all_findings += findings.serving_findings(chosen, recipe, data)
     all_findings += findings.queue_findings()
-    return Preflight(all_findings, estimate, machine, data, waiting)
+    return Preflight(all_findings, estimate, machine, data, waiting, plan)
 
 
 def _estimate(
@@ -90,7 +94,7 @@ def _estimate(
 ) -> Estimate:
     parameters = int(base_model.parameter_count or 0)
     trainable = method.trainable(base_model.architecture, parameters, recipe)
-    full = method.rank(recipe) is None
+    stored_bytes = method.stored_bytes(parameters, trainable, recipe)
     past = speeds.like_runs(project, base_model, method, recipe, machine)
     steps = estimates.steps_of(data.train_rows, recipe.batch_size, recipe.epochs)
     speed = speeds.expected_speed(
@@ -105,11 +109,11 @@ def _estimate(
     units = estimates.unit_seconds(
         tokens_per_second=speed.tokens_per_second,
         validation_tokens=data.validation_tokens,
-        full=full,
+        full=method.every_weight,
         recomputed=recipe.save_memory,
         device=machine.device,
         trainable=trainable,
-        parameters=parameters,
+        stored_bytes=stored_bytes,
         layers=estimates.Shape.of(base_model.architecture).layers,
     ) | speeds.measured_units(past, data.validation_tokens)
     parts = estimates.seconds_by_part(units=units, tokens=data.tokens_seen, evaluations=recipe.evaluations)
@@ -123,7 +127,7 @@ def _estimate(
         unit_seconds=units,
         tokens_per_second=speed.tokens_per_second,
         speed_from=speed.source,
-        disk_bytes=estimates.disk_bytes(parameters=parameters, trainable=trainable, full=full),
+        disk_bytes=estimates.disk_bytes(trainable=trainable, stored_bytes=stored_bytes),
         device=machine.device_name,
         tokens_exact=data.exact,
     )
@@ -142,10 +146,10 @@ def _memory(
         architecture=base_model.architecture,
         parameters=parameters,
         trainable=trainable,
-        rank=method.rank(recipe),
+        rank=method.width(recipe),
         bytes_per_weight=method.bytes_per_weight(machine.device),
         rows=min(recipe.rows_at_once, recipe.batch_size),
-        length=data.longest_row,
+        length=data.longest_row + method.virtual_tokens(recipe),
         completion=round(2 * data.completion_tokens),
         save_memory=recipe.save_memory,
         device=machine.device,
@@ -155,11 +159,12 @@ def _memory(
 
 
 def as_answer(preflight: Preflight) -> dict[str, Any]:
-    """For the API: {ok, counting, findings, estimate, machine}."""
+    """For the API: {ok, counting, findings, estimate, machine, serving_plan}."""
     return {
         "ok": preflight.ok,
         "counting": preflight.waits_for_count,
         "findings": [finding.as_values() for finding in preflight.findings],
         "estimate": preflight.estimate.as_values() if preflight.estimate else None,
         "machine": vars(preflight.machine) if preflight.machine else None,
+        "serving_plan": preflight.serving_plan,
     }

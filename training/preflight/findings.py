@@ -91,14 +91,25 @@ def dataset_findings(project: Project, dataset: DatasetVersion | None) -> list[P
     return []
 
 
+def method_findings(method: Method, base_model: BaseModel | None, machine: Machine) -> list[PreflightFinding]:
+    """Whether this base model can be trained so on this machine at all."""
+    if base_model is None or base_model.status != BaseModel.Status.READY:
+        return []
+    why = method.unavailable(base_model.architecture, machine.device)
+    return [PreflightFinding("stop", why, "Choose another method or base model.", "method")] if why else []
+
+
 def rank_findings(method: Method, recipe: Recipe) -> list[PreflightFinding]:
     rank = method.rank(recipe)
     if rank is not None and rank > settings.ENGINE_MAX_LORA_RANK:
+        # A method may store its adapter with a higher rank than it trains.
+        chosen = getattr(recipe, "rank", rank)
+        stored = f"Rank {chosen} is stored as {rank}, which" if chosen != rank else f"Rank {rank}"
         return [
             PreflightFinding(
                 "stop",
-                f"Rank {rank} is more than the engines serve ({settings.ENGINE_MAX_LORA_RANK}).",
-                f"Choose at most {settings.ENGINE_MAX_LORA_RANK}, or ask an operator to raise GUILDHALL_ENGINE_MAX_LORA_RANK.",
+                f"{stored} is more than the engines serve ({settings.ENGINE_MAX_LORA_RANK}).",
+                f"Choose at most {settings.ENGINE_MAX_LORA_RANK * chosen // rank}, or ask an operator to raise GUILDHALL_ENGINE_MAX_LORA_RANK.",
                 "rank",
             )
         ]
@@ -150,7 +161,7 @@ def data_findings(
     return [
         *_train_row_findings(data, frozen["train"]),
         *_validation_row_findings(data, frozen["validation"], recipe),
-        *_recipe_findings(recipe, base_model),
+        *_recipe_findings(recipe),
         *_shortened_findings(data, recipe),
     ]
 
@@ -202,7 +213,7 @@ def _validation_row_findings(data: DataFigures, frozen: int, recipe: Recipe) -> 
     return []
 
 
-def _recipe_findings(recipe: Recipe, base_model: BaseModel) -> list[PreflightFinding]:
+def _recipe_findings(recipe: Recipe) -> list[PreflightFinding]:
     findings = []
     if recipe.epochs > MANY_EPOCHS:
         findings.append(
@@ -213,17 +224,24 @@ def _recipe_findings(recipe: Recipe, base_model: BaseModel) -> list[PreflightFin
                 "epochs",
             )
         )
-    if base_model.context_length and recipe.max_length > base_model.context_length:
-        findings.append(
-            PreflightFinding(
-                "stop",
-                f"Rows of {recipe.max_length:,} tokens do not fit into {base_model}, which supports "
-                f"{base_model.context_length:,}.",
-                f"Choose at most {base_model.context_length:,}.",
-                "max_length",
-            )
-        )
     return findings
+
+
+def length_findings(method: Method, recipe: Recipe, base_model: BaseModel) -> list[PreflightFinding]:
+    """Whether the longest row, with the trained positions before it, fits the base model's context."""
+    virtual = method.virtual_tokens(recipe)
+    context = base_model.context_length
+    if not context or recipe.max_length + virtual <= context:
+        return []
+    before = f" and {virtual:,} trained positions before them" if virtual else ""
+    return [
+        PreflightFinding(
+            "stop",
+            f"Rows of {recipe.max_length:,} tokens{before} do not fit into {base_model}, which supports {context:,}.",
+            f"Choose at most {max(0, context - virtual):,}.",
+            "max_length",
+        )
+    ]
 
 
 def _shortened_findings(data: DataFigures, recipe: Recipe) -> list[PreflightFinding]:
@@ -287,12 +305,13 @@ def serving_findings(method: Method, recipe: Recipe, data: DataFigures) -> list[
                 "Ask an operator to raise GUILDHALL_ENGINE_MAX_FULL, or train an adapter.",
             )
         )
-    if data.longest_row > settings.ENGINE_MAX_MODEL_LEN:
+    longest = data.longest_row + method.virtual_tokens(recipe)
+    if longest > settings.ENGINE_MAX_MODEL_LEN:
         about = "" if data.exact else "about "
         findings.append(
             PreflightFinding(
                 "warn",
-                f"The longest row has {about}{data.longest_row:,} tokens and engines accept "
+                f"The longest row has {about}{longest:,} tokens and engines accept "
                 f"{settings.ENGINE_MAX_MODEL_LEN:,}: it could not be served.",
                 "Ask an operator to raise GUILDHALL_ENGINE_MAX_MODEL_LEN.",
                 "max_length",

@@ -18,6 +18,7 @@ from dataset.rows import rows_at
 from training.held_out import ChosenRow, choose
 from training.host import stopping
 from training.losses import available_rows, datasets_of, prompt_digest
+from training.methods import METHODS, recipe_from
 from training.models import LossMeasurement, ModelVersion, RowLoss
 from training.queries import system_prompt_of
 from training.rows import EncodedRow, RowEncoder
@@ -91,9 +92,7 @@ def _prepare(measurement: LossMeasurement) -> dict[int, dict[str, Rendered]]:
     version, against = measurement.version, measurement.against
     available = available_rows(version, against)
     chosen = choose(available.rows)
-    encoders = {
-        side.pk: (_encoder(side), side.base_model.context_length or NO_LIMIT) for side in (version, against)
-    }
+    encoders = {side.pk: (_encoder(side), _longest(side)) for side in (version, against)}
     rendered: dict[int, dict[str, Rendered]] = {pk: {} for pk in encoders}
     kept: list[ChosenRow] = []
     for chosen_row, content in _contents(chosen, version, against):
@@ -146,6 +145,17 @@ def _encoder(version: ModelVersion) -> RowEncoder:
         stop_token=base.stop_token,
         system_prompt=system_prompt_of(version),
     )
+
+
+def _longest(version: ModelVersion) -> int:
+    """Tokens of the longest row that fits beside the version's trained positions."""
+    training_run = version.training_run
+    if training_run is None:
+        virtual = 0
+    else:
+        method = METHODS[training_run.method]
+        virtual = method.virtual_tokens(recipe_from(method.recipe, training_run.recipe))
+    return (version.base_model.context_length or NO_LIMIT) - virtual
 
 
 def render(encoder: RowEncoder, content: dict[str, Any], longest: int) -> Rendered | None:
@@ -217,7 +227,7 @@ def batches(rows: dict[str, Rendered]) -> Iterator[list[tuple[str, Rendered]]]:
 
 
 def _load(version: ModelVersion, *, device: str, precision: str) -> Any:
-    """The version's weights as they are served: a full model, or the base model with the adapter."""
+    """The version's weights as they are served: a complete model, or the base model with what the method trained beside it."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -227,11 +237,11 @@ def _load(version: ModelVersion, *, device: str, precision: str) -> Any:
     model = AutoModelForCausalLM.from_pretrained(
         base, dtype=getattr(torch, precision), trust_remote_code=False, use_safetensors=True
     )
-    if is_adapter:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, own, is_trainable=False)
-    return model.to(device).eval()
+    model = model.to(device).eval()
+    if not is_adapter:
+        return model
+    assert version.training_run is not None  # the database holds it: only a base model has none
+    return METHODS[version.training_run.method].attach(model, own)
 
 
 def losses_of_rows(model: "PreTrainedModel | PeftModel", rows: list[EncodedRow], device: str) -> list[float]:

@@ -17,7 +17,6 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import (
     PreTrainedModel,
-    Trainer,
     TrainerCallback,
     TrainerControl,
     TrainerState,
@@ -30,6 +29,7 @@ from training.estimates import CHECKPOINT_SECONDS
 from training.runner.arguments import trainer_arguments
 from training.runner.data import IGNORED, EncodedRow, collate
 from training.runner.plan import TrainingPlan
+from training.runner.trained_weights import SavesWhatIsTrained
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -107,7 +107,7 @@ def completion_loss(
     return row_losses(model, batch).sum(), (batch["labels"] != IGNORED).sum()
 
 
-class _Loop(Trainer):
+class _Loop(SavesWhatIsTrained):
     """Trainer with completion-only loss by token, rows in planned order, and atomic checkpoints."""
 
     def __init__(

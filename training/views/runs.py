@@ -136,7 +136,7 @@ def _preflight_context(form: LaunchForm, result: preflight.Preflight | None) -> 
     return {
         "form": form,
         "preflight": result,
-        "serving_plan": form.chosen.serving(form.chosen.recipe()).label,
+        "serving_plan": form.serving_plan(),
         "parts": _parts(result.estimate.parts, result.estimate.seconds) if result and result.estimate else [],
     }
 
