@@ -305,7 +305,7 @@ def epochs_of(recipe: Recipe) -> str:
 
 
 class Method(Protocol):
-    """One way to train. Class variables are shown to users. `load` and `save` run in the worker only and may import
+    """One way to train. Class variables are shown to users. `load`, `attach` and `save` run in the worker only and may import
     torch. Everything else also runs in the web process."""
 
     name: ClassVar[str]
@@ -339,6 +339,10 @@ class Method(Protocol):
 
     def load(self, folder: Path, recipe: Recipe, device: str) -> "PreTrainedModel | PeftModel":
         """The model ready to train, on `device`."""
+
+    def attach(self, model: "PreTrainedModel", folder: Path) -> "PreTrainedModel | PeftModel":
+        """The loaded base model with the stored adapter of `folder`, for answering. Raises ValueError when the method
+        stores no adapter."""
 
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         """Writes the result's weights as safetensors into an empty folder."""

@@ -71,6 +71,9 @@ class FullFineTune:
             folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
         )
 
+    def attach(self, model: "PreTrainedModel", folder: Path) -> "PreTrainedModel":
+        raise ValueError("Full training stores complete weights, not an adapter.")
+
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         import torch
 

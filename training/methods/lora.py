@@ -153,6 +153,11 @@ class LoRA:
         )
         return get_peft_model(model, config)
 
+    def attach(self, model: "PreTrainedModel", folder: Path) -> "PeftModel":
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(model, folder, is_trainable=False)
+
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         model.save_pretrained(folder, safe_serialization=True)
         (folder / "README.md").unlink(missing_ok=True)
