@@ -19,15 +19,15 @@ from starlette.routing import Route
 
 from inference.engines.client import TRANSFORMERS_OWNER
 from inference.engines.transformers_server import requests as bodies
-from inference.engines.transformers_server.models import Model, Models, Refused, Unknown
+from inference.engines.transformers_server.models import Model, Models, NotLoaded, Unknown
 from inference.engines.transformers_server.requests import MAX_BODY, BadRequest, Wanted
-from inference.engines.transformers_server.writing import Busy, End, Job, Step, Writer
+from inference.engines.transformers_server.writing import AnswerJob, AnswerWriter, End, QueueFull, Step
 
 RETRY_SECONDS = 5
 # Between looks at whether the reader of an answer that is not streamed is still there.
 LOOK_SECONDS = 0.5
 
-Handler = Callable[["Server", Request], Awaitable[Response]]
+Handler = Callable[["EngineServer", Request], Awaitable[Response]]
 
 
 def _error(message: str, status: int, param: str | None = None) -> JSONResponse:
@@ -41,16 +41,16 @@ def _answering(handler: Handler) -> Handler:
     """Errors in OpenAI's shape."""
 
     @wraps(handler)
-    async def handle(server: "Server", request: Request) -> Response:
+    async def handle(server: "EngineServer", request: Request) -> Response:
         try:
             return await handler(server, request)
         except BadRequest as error:
             return _error(error.message, error.status, error.param)
         except Unknown as error:
             return _error(str(error), 404, "model")
-        except Refused as error:
+        except NotLoaded as error:
             return _error(str(error), error.status)
-        except Busy as error:
+        except QueueFull as error:
             return _error(str(error), 503)
 
     return handle
@@ -65,8 +65,8 @@ async def _body(request: Request) -> dict[str, Any]:
     return bodies.json_body(bytes(data))
 
 
-class Server:
-    def __init__(self, models: Models, writer: Writer, context_length: int) -> None:
+class EngineServer:
+    def __init__(self, models: Models, writer: AnswerWriter, context_length: int) -> None:
         self.models, self.writer, self.context_length = models, writer, context_length
 
     # --- routes --------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class Server:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(told.put_nowait, item)
 
-        job = Job(
+        job = AnswerJob(
             model, prompt, most, wanted.sampling, tell, wanted.stop, wanted.ignore_eos, wanted.likeliest
         )
         self.writer.start(job)
@@ -180,7 +180,7 @@ class Server:
 
 
 async def _whole(
-    request: Request, job: Job, told: "asyncio.Queue[Step | End]", answer: "_Chat | _Completion"
+    request: Request, job: AnswerJob, told: "asyncio.Queue[Step | End]", answer: "_Chat | _Completion"
 ) -> Response:
     steps: list[Step] = []
     try:
@@ -202,7 +202,7 @@ async def _whole(
 
 
 async def _events(
-    job: Job, told: "asyncio.Queue[Step | End]", answer: "_Chat | _Completion"
+    job: AnswerJob, told: "asyncio.Queue[Step | End]", answer: "_Chat | _Completion"
 ) -> AsyncIterator[str]:
     """Ended by the server when the reader leaves."""
     try:
@@ -297,8 +297,8 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 def application(models: Models, context_length: int) -> Starlette:
-    writer = Writer(models)
-    server = Server(models, writer, context_length)
+    writer = AnswerWriter(models)
+    server = EngineServer(models, writer, context_length)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -20,7 +20,7 @@ class Unknown(Exception):
     """No model has this name."""
 
 
-class Refused(Exception):
+class NotLoaded(Exception):
     """The adapter cannot be loaded; the text has the reason. `status` is for the answer."""
 
     def __init__(self, message: str, status: int = 400) -> None:
@@ -75,13 +75,13 @@ class Models:
         """Attaches the adapter that `method` of training.methods stored in `folder`. Never over another one."""
         with self._changing:
             if name == self.base.name or name in self._adapters:
-                raise Refused(f"The adapter '{name}' has already been loaded.")
+                raise NotLoaded(f"The adapter '{name}' has already been loaded.")
             if len(self._adapters) >= self.most_adapters:
-                raise Refused(f"This engine has room for {self.most_adapters} adapters.", 409)
+                raise NotLoaded(f"This engine has room for {self.most_adapters} adapters.", 409)
             if method not in METHODS:
-                raise Refused(f"No training method is called '{method}'.")
+                raise NotLoaded(f"No training method is called '{method}'.")
             if not folder.is_dir():
-                raise Refused(f"No adapter found at {folder}.", 404)
+                raise NotLoaded(f"No adapter found at {folder}.", 404)
             self._adapters[name] = self._attached(name, folder, method)
 
     def unload(self, name: str) -> None:
@@ -94,7 +94,7 @@ class Models:
         try:
             adapted = METHODS[method].attach(shared_copy(self.base.module), folder)
         except Exception as error:  # each library has its own errors for a folder that does not fit
-            raise Refused(f"Loading {name} failed: {type(error).__name__}: {error}", 500) from error
+            raise NotLoaded(f"Loading {name} failed: {type(error).__name__}: {error}", 500) from error
         adapted = adapted.to(self.device).eval().requires_grad_(False)
         module, virtual_tokens = _generating(adapted)
         return Model(name, str(folder), self.base.name, module, virtual_tokens)

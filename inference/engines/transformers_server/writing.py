@@ -32,7 +32,7 @@ AT_ONCE = 8
 WAITING = 64
 
 
-class Busy(Exception):
+class QueueFull(Exception):
     """Too many requests wait already."""
 
 
@@ -67,7 +67,7 @@ class End:
 
 
 @dataclass
-class Job:
+class AnswerJob:
     """One answer to write. `tell` is called with each Step and at last with an End, from another thread."""
 
     model: Model
@@ -112,7 +112,7 @@ class Turns:
         self.give()
 
 
-class Writer:
+class AnswerWriter:
     def __init__(self, models: Models, *, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
         self.models = models
         self.turns = Turns()
@@ -122,10 +122,10 @@ class Writer:
         self._counting = threading.Lock()
         self.open = 0  # answers that are written or wait
 
-    def start(self, job: Job) -> None:
-        """Raises Busy when the queue is full."""
+    def start(self, job: AnswerJob) -> None:
+        """Raises QueueFull when the queue is full."""
         if not self._room.acquire(blocking=False):
-            raise Busy("Too many requests wait for this engine. Try again in a few seconds.")
+            raise QueueFull("Too many requests wait for this engine. Try again in a few seconds.")
         with self._counting:
             self.open += 1
         self._threads.submit(self._run, job)
@@ -134,7 +134,7 @@ class Writer:
         self._stopping.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: AnswerJob) -> None:
         try:
             end = self._write(job)
         except Exception as error:  # the libraries have errors of many kinds; the reader gets its text
@@ -146,7 +146,7 @@ class Writer:
             self._room.release()
         job.tell(end)
 
-    def _write(self, job: Job) -> End:
+    def _write(self, job: AnswerJob) -> End:
         if self.is_over(job):
             return End()
         choice = _Choice(job)
@@ -169,7 +169,7 @@ class Writer:
             )
         return progress.end()
 
-    def is_over(self, job: Job) -> bool:
+    def is_over(self, job: AnswerJob) -> bool:
         """Whether nobody waits for it any more."""
         return job.cancelled.is_set() or self._stopping.is_set()
 
@@ -177,7 +177,7 @@ class Writer:
 class _Choice(LogitsProcessor):
     """Draws the next token with the job's own random numbers, and leaves only that one for `generate` to take."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: AnswerJob) -> None:
         self.job, self.sampling = job, job.sampling
         self.logprob: float | None = None
         self.likeliest: dict[int, float] = {}
@@ -223,7 +223,7 @@ class _Choice(LogitsProcessor):
 class _Progress(StoppingCriteria):
     """Told of each token: passes it on, ends the answer, and gives the turn to the next answer."""
 
-    def __init__(self, job: Job, choice: _Choice, writer: Writer, tokenizer: Any) -> None:
+    def __init__(self, job: AnswerJob, choice: _Choice, writer: AnswerWriter, tokenizer: Any) -> None:
         self.job, self.choice, self.writer = job, choice, writer
         self.eos = None if job.ignore_eos else tokenizer.eos_token_id
         self.text = Text(tokenizer, job.stop)
