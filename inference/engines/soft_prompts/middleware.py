@@ -56,12 +56,13 @@ class SoftPrompts:
             await refuse(send, error)
             return
         body = json_object(data)
-        name = body.get("lora_name") if "lora_adapter" in scope["path"] else body.get("model")
+        told = body.get("lora_name") if "lora_adapter" in scope["path"] else body.get("model")
+        name = told if isinstance(told, str) else ""
         loads = scope["path"] == "/v1/load_lora_adapter"
-        known = isinstance(name, str) and name in self.prompts
+        known = name in self.prompts
         try:
             if loads and (known or is_soft_prompt(body.get("lora_path"))):
-                await self._load(scope, send, str(name), str(body.get("lora_path")))
+                await self._load(scope, send, name, str(body.get("lora_path")))
             elif not known:
                 await self.app(scope, again(data, receive), send)
             elif scope["path"] == "/v1/unload_lora_adapter":
@@ -101,6 +102,8 @@ class SoftPrompts:
         await pass_on(send, answer)
 
     async def _load(self, scope: Message, send: Send, name: str, path: str) -> None:
+        if not name:
+            raise NotServed("'lora_name' must be a text that is not empty.")
         card = await self._card(scope)
         if name in self.prompts or name in {one["id"] for one in (await self._cards(scope)).json()["data"]}:
             raise NotServed(f"The soft prompt '{name}' has already been loaded.")
@@ -158,7 +161,9 @@ class SoftPrompts:
         self, scope: Message, send: Send, asked: dict[str, Any], form: Form, gone: asyncio.Event
     ) -> None:
         async with aclosing(self.inner.parts(scope, "/v1/completions", asked, gone)) as parts:
-            start = await anext(parts)
+            start = await anext(parts, None)
+            if start is None:
+                return  # the reader left before vLLM began
             await send(start)
             if start["status"] != 200:
                 async for part in parts:
