@@ -74,6 +74,11 @@ class Inner:
                 return JSONResponse({"error": {"message": "temperature must be in [0, 2]"}}, 400)
             if body.get("stream"):
                 return StreamingResponse(pieces(), media_type="text/event-stream")
+            if self.endless:
+                while not await request.is_disconnected():
+                    await asyncio.sleep(0.01)
+                self.ended.set()
+                return JSONResponse(None)  # as vLLM
             choice = {"index": 0, "text": "One two.", "finish_reason": "stop", "logprobs": {"tokens": ["a"]}}
             usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
             return JSONResponse({"id": "cmpl-1", "model": "base", "choices": [choice], "usage": usage})
@@ -211,24 +216,25 @@ def test_continuations_keep_their_form(loaded: Asked) -> None:
     assert "prompt" not in asked
 
 
-def test_readers_who_leave_end_the_answer(loaded: Asked) -> None:
+@pytest.mark.parametrize("stream", [True, False])
+def test_readers_who_leave_end_the_answer(loaded: Asked, stream: bool) -> None:
     loaded.inner.endless = True
 
-    async def leave() -> bool:
+    async def leave() -> list[Any]:
         loaded.inner.ended = asyncio.Event()
-        body = json.dumps(CHAT | {"stream": True}).encode()
+        body = json.dumps(CHAT | {"stream": stream}).encode()
         gone = asyncio.Event()
-        given = False
+        unread = [{"type": "http.request", "body": body}]
+        sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:
-            nonlocal given
-            if not given:
-                given = True
-                return {"type": "http.request", "body": body}
+            if unread:
+                return unread.pop()
             await gone.wait()
             return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
+            sent.append(message)
             if b"two" in message.get("body", b""):
                 gone.set()
 
@@ -240,11 +246,16 @@ def test_readers_who_leave_end_the_answer(loaded: Asked) -> None:
             "headers": [],
         }
         work = asyncio.create_task(loaded.app(scope, receive, send))
+        if not stream:
+            while not loaded.inner.asked:
+                await asyncio.sleep(0.01)
+            gone.set()
         await asyncio.wait_for(loaded.inner.ended.wait(), 20)
         await asyncio.wait_for(work, 20)
-        return True
+        return sent
 
-    assert async_to_sync(leave)()
+    sent = async_to_sync(leave)()
+    assert bool(sent) == stream
 
 
 def test_other_models_pass_unchanged(loaded: Asked) -> None:

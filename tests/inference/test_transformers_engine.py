@@ -2,6 +2,7 @@
 else is asking; streams; readers who leave; and what it refuses."""
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from inference.engines.base import AnswerPiece, ChatRequest
 from inference.engines.transformers import Transformers
 from inference.reconcile.probing import Probe
 from tests.inference.conftest import wait_for
+from tests.inference.test_real_vllm import ask_all
+from tests.support.fakes.engine import Fake
 from tests.training.tiny import make_model
 
 BACKEND = Transformers()
@@ -217,6 +220,17 @@ def test_the_weight_check_passes(tiny: Tiny) -> None:
 
 
 # --- the protocol ------------------------------------------------------------------------------------------
+def test_it_answers_the_questions_that_vllm_is_asked(tiny: Tiny, tmp_path: Path) -> None:
+    """The slow test of vLLM compares a real one with the fake; here the fake stands for it."""
+    shutil.copytree(tiny.adapters["lora"], tmp_path / "first")
+    fake = Fake(0, NAME, str(tiny.folder))
+    threading.Thread(target=fake.serve_forever, daemon=True).start()
+    ours, vllm = (ask_all(url, NAME, tmp_path, method="lora") for url in (tiny.url, fake.url))
+    fake.shutdown()
+    fake.server_close()
+    assert ours == vllm
+
+
 def test_token_ids_are_the_trainers(tiny: Tiny) -> None:
     from training.runner.data import render_prompt
 

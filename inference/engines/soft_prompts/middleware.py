@@ -150,6 +150,8 @@ class SoftPrompts:
                 await self._stream(scope, send, asked, form, gone)
             else:
                 answer = await self.inner.ask(scope, "/v1/completions", asked, gone)
+                if watching.done():
+                    return  # the reader left; vLLM then answers null
                 if answer.status == 200:
                     answer = Inner(200, json.dumps(form.whole(answer.json())).encode())
                 await pass_on(send, answer)
