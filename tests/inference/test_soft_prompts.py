@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 from asgiref.sync import async_to_sync
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from tests.training.tiny import make_model
 
@@ -25,79 +27,75 @@ class Inner:
 
     def __init__(self, folder: Path) -> None:
         from starlette.applications import Starlette
-        from starlette.requests import Request
-        from starlette.responses import JSONResponse, Response, StreamingResponse
         from starlette.routing import Route
 
+        self.folder = folder
         self.asked: list[dict[str, Any]] = []
         self.plain: list[tuple[str, Any]] = []
-        self.ended = asyncio.Event()
+        self.began, self.ended = asyncio.Event(), asyncio.Event()
         self.endless = False
-
-        async def models(request: Request) -> Response:
-            card = {
-                "id": "base",
-                "root": str(folder),
-                "parent": None,
-                "max_model_len": LENGTH,
-                "owned_by": "vllm",
-            }
-            return JSONResponse({"object": "list", "data": [card]})
-
-        async def tokenize(request: Request) -> Response:
-            body = await request.json()
-            if body.get("messages") == []:
-                return JSONResponse({"error": {"message": "Nothing to render."}}, 400)
-            return JSONResponse({"tokens": TOKENS, "asked": body})
-
-        async def pieces() -> AsyncIterator[str]:
-            try:
-                for text in ("One", " two", "."):
-                    choice = {"index": 0, "text": text, "finish_reason": "stop" if text == "." else None}
-                    told = f"data: {json.dumps({'model': 'base', 'choices': [choice]})}\n\n"
-                    # Cut anywhere, as networks do.
-                    yield told[:9]
-                    yield told[9:]
-                while self.endless:
-                    await asyncio.sleep(0.01)
-                    yield f"data: {json.dumps({'choices': [{'index': 0, 'text': '!'}]})}\n\n"
-                usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
-                yield f"data: {json.dumps({'model': 'base', 'choices': [], 'usage': usage})}\n\n"
-                yield "data: [DONE]\n\n"
-            finally:
-                self.ended.set()
-
-        async def completions(request: Request) -> Response:
-            body = await request.json()
-            self.asked.append(body)
-            if body.get("temperature") == 9:
-                return JSONResponse({"error": {"message": "temperature must be in [0, 2]"}}, 400)
-            if body.get("stream"):
-                return StreamingResponse(pieces(), media_type="text/event-stream")
-            if self.endless:
-                while not await request.is_disconnected():
-                    await asyncio.sleep(0.01)
-                self.ended.set()
-                return JSONResponse(None)  # as vLLM
-            choice = {"index": 0, "text": "One two.", "finish_reason": "stop", "logprobs": {"tokens": ["a"]}}
-            usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
-            return JSONResponse({"id": "cmpl-1", "model": "base", "choices": [choice], "usage": usage})
-
-        async def other(request: Request) -> Response:
-            self.plain.append((request.url.path, await request.json()))
-            return JSONResponse({"plain": True})
-
+        others = ("/v1/chat/completions", "/v1/load_lora_adapter", "/v1/unload_lora_adapter")
         self.app = Starlette(
             routes=[
-                Route("/v1/models", models),
-                Route("/tokenize", tokenize, methods=["POST"]),
-                Route("/v1/completions", completions, methods=["POST"]),
-                *(
-                    Route(path, other, methods=["POST"])
-                    for path in ("/v1/chat/completions", "/v1/load_lora_adapter", "/v1/unload_lora_adapter")
-                ),
+                Route("/v1/models", self.models),
+                Route("/tokenize", self.tokenize, methods=["POST"]),
+                Route("/v1/completions", self.completions, methods=["POST"]),
+                *(Route(path, self.other, methods=["POST"]) for path in others),
             ]
         )
+
+    async def models(self, request: Request) -> Response:
+        card = {
+            "id": "base",
+            "root": str(self.folder),
+            "parent": None,
+            "max_model_len": LENGTH,
+            "owned_by": "vllm",
+        }
+        return JSONResponse({"object": "list", "data": [card]})
+
+    async def tokenize(self, request: Request) -> Response:
+        body = await request.json()
+        if body.get("messages") == []:
+            return JSONResponse({"error": {"message": "Nothing to render."}}, 400)
+        return JSONResponse({"tokens": TOKENS, "asked": body})
+
+    async def pieces(self) -> AsyncIterator[str]:
+        try:
+            for text in ("One", " two", "."):
+                choice = {"index": 0, "text": text, "finish_reason": "stop" if text == "." else None}
+                told = f"data: {json.dumps({'model': 'base', 'choices': [choice]})}\n\n"
+                # Cut anywhere, as networks do.
+                yield told[:9]
+                yield told[9:]
+            while self.endless:
+                await asyncio.sleep(0.01)
+                yield f"data: {json.dumps({'choices': [{'index': 0, 'text': '!'}]})}\n\n"
+            usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+            yield f"data: {json.dumps({'model': 'base', 'choices': [], 'usage': usage})}\n\n"
+            yield "data: [DONE]\n\n"
+        finally:
+            self.ended.set()
+
+    async def completions(self, request: Request) -> Response:
+        body = await request.json()
+        self.asked.append(body)
+        self.began.set()
+        if body.get("temperature") == 9:
+            return JSONResponse({"error": {"message": "temperature must be in [0, 2]"}}, 400)
+        if body.get("stream"):
+            return StreamingResponse(self.pieces(), media_type="text/event-stream")
+        if self.endless:
+            assert (await request.receive())["type"] == "http.disconnect"
+            self.ended.set()
+            return JSONResponse(None)  # as vLLM
+        choice = {"index": 0, "text": "One two.", "finish_reason": "stop", "logprobs": {"tokens": ["a"]}}
+        usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+        return JSONResponse({"id": "cmpl-1", "model": "base", "choices": [choice], "usage": usage})
+
+    async def other(self, request: Request) -> Response:
+        self.plain.append((request.url.path, await request.json()))
+        return JSONResponse({"plain": True})
 
 
 class Asked:
@@ -221,7 +219,7 @@ def test_readers_who_leave_end_the_answer(loaded: Asked, stream: bool) -> None:
     loaded.inner.endless = True
 
     async def leave() -> list[Any]:
-        loaded.inner.ended = asyncio.Event()
+        loaded.inner.began, loaded.inner.ended = asyncio.Event(), asyncio.Event()
         body = json.dumps(CHAT | {"stream": stream}).encode()
         gone = asyncio.Event()
         unread = [{"type": "http.request", "body": body}]
@@ -247,8 +245,7 @@ def test_readers_who_leave_end_the_answer(loaded: Asked, stream: bool) -> None:
         }
         work = asyncio.create_task(loaded.app(scope, receive, send))
         if not stream:
-            while not loaded.inner.asked:
-                await asyncio.sleep(0.01)
+            await asyncio.wait_for(loaded.inner.began.wait(), 20)
             gone.set()
         await asyncio.wait_for(loaded.inner.ended.wait(), 20)
         await asyncio.wait_for(work, 20)

@@ -76,12 +76,12 @@ class Models:
         with self._changing:
             if name == self.base.name or name in self._adapters:
                 raise NotLoaded(f"The adapter '{name}' has already been loaded.")
-            if len(self._adapters) >= self.most_adapters:
-                raise NotLoaded(f"This engine has room for {self.most_adapters} adapters.", 409)
             if method not in METHODS:
                 raise NotLoaded(f"No training method is called '{method}'.")
             if not folder.is_dir():
                 raise NotLoaded(f"No adapter found at {folder}.", 404)
+            if len(self._adapters) >= self.most_adapters:
+                raise NotLoaded(f"This engine has room for {self.most_adapters} adapters.", 409)
             self._adapters[name] = self._attached(name, folder, method)
 
     def unload(self, name: str) -> None:
