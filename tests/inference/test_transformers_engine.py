@@ -476,7 +476,7 @@ def test_what_it_does_not_load(tiny: Tiny, tmp_path: Path) -> None:
     assert load("x", tmp_path / "missing").status == 404
     assert load("x", tmp_path).status == 500
     assert "No training method" in load("x", lora, "magic").message
-    assert "complete weights" in load("x", lora, "full").message
+    assert "complete weights" in load("x", tiny.folder, "full").message
     BACKEND.load_adapter(tiny.url, "last", lora, "lora")
     assert load("x", lora).status == 409
     BACKEND.unload_adapter(tiny.url, "last")

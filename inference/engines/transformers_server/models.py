@@ -80,6 +80,9 @@ class Models:
                 raise NotLoaded(f"No training method is called '{method}'.")
             if not folder.is_dir():
                 raise NotLoaded(f"No adapter found at {folder}.", 404)
+            if (folder / "config.json").exists():
+                # They would take the memory of a second base model.
+                raise NotLoaded(f"{folder} has complete weights, not an adapter.")
             if len(self._adapters) >= self.most_adapters:
                 raise NotLoaded(f"This engine has room for {self.most_adapters} adapters.", 409)
             self._adapters[name] = self._attached(name, folder, method)
