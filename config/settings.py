@@ -460,6 +460,8 @@ ENGINE_MAX_LORAS = env.number("GUILDHALL_ENGINE_MAX_LORAS", 4, least=1, most=256
 ENGINE_MAX_LORA_RANK = env.number("GUILDHALL_ENGINE_MAX_LORA_RANK", 64, least=1, most=512)
 ENGINE_MAX_MODEL_LEN = env.number("GUILDHALL_ENGINE_MAX_MODEL_LEN", 2048, least=128, most=1_000_000)
 ENGINE_MAX_FULL = env.number("GUILDHALL_ENGINE_MAX_FULL", 1, least=0, most=64)
+# Each has a base model's weights in memory, beside those in vLLM.
+ENGINE_MAX_TRANSFORMERS = env.number("GUILDHALL_ENGINE_MAX_TRANSFORMERS", 1, least=0, most=64)
 TRAINING_THREADS = env.number("GUILDHALL_TRAINING_THREADS", 0, least=0, most=4096)
 # Read by the Procfile and the container files; checked here so that a wrong value is reported before anything starts.
 WEB_PROCESSES = env.number("GUILDHALL_WEB_PROCESSES", 1, least=1, most=256)

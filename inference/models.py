@@ -12,8 +12,12 @@ from core.models import DraftBase
 
 
 class Engine(models.Model):
-    """One serving process (vLLM): started here, or attached by URL. It serves one set of full weights and,
-    for a base model, that model's adapters. Only the `engines` process changes these rows."""
+    """One serving process: started here, or attached by URL. It serves one set of full weights and, for a base model,
+    that model's adapters of the kind that its backend serves. Only the `engines` process changes these rows."""
+
+    class Backend(models.TextChoices):
+        VLLM = "vllm", "vLLM"
+        TRANSFORMERS = "transformers", "transformers"
 
     class Status(models.TextChoices):
         WANTED = "wanted", "Starting soon"
@@ -23,7 +27,10 @@ class Engine(models.Model):
         STOPPED = "stopped", "Stopped"
 
     backend = models.CharField(
-        max_length=20, default="vllm", help_text="A key of inference.engines.BACKENDS."
+        max_length=20,
+        choices=Backend.choices,
+        default=Backend.VLLM,
+        help_text="A key of inference.engines.BACKENDS.",
     )
     name = models.CharField(max_length=120, unique=True)
     base_model = models.ForeignKey("training.BaseModel", on_delete=models.PROTECT, related_name="engines")
@@ -48,7 +55,8 @@ class Engine(models.Model):
         default=dict,
         blank=True,
         help_text="Its start options: max_lora_rank, max_loras, adapter_loads (the number of adapters it may load "
-        "before a restart; none: any number), max_model_len; start_seconds once it was up.",
+        "before a restart; none: any number), prompt_embeds (whether it takes soft prompts), max_model_len; start_seconds once it "
+        "was up.",
     )
     # Counted before each load: an adapter keeps its place in the engine's memory after it is unloaded.
     adapter_loads = models.PositiveIntegerField(
@@ -61,8 +69,11 @@ class Engine(models.Model):
         constraints = [
             models.UniqueConstraint(
                 name="engine_per_base",
-                fields=["base_model"],
+                fields=["base_model", "backend"],
                 condition=models.Q(version__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="engine_backend", condition=models.Q(backend__in=["vllm", "transformers"])
             ),
             models.UniqueConstraint(
                 name="engine_port",

@@ -2,8 +2,9 @@
 process."""
 
 from inference.engines.base import Backend, EngineAway, EngineRefused, EngineSpec, Served, TokenStep
+from inference.engines.transformers import Transformers
 from inference.engines.vllm import VLLM
 
-BACKENDS: dict[str, Backend] = {"vllm": VLLM()}
+BACKENDS: dict[str, Backend] = {"vllm": VLLM(), "transformers": Transformers()}
 
 __all__ = ["BACKENDS", "Backend", "EngineAway", "EngineRefused", "EngineSpec", "Served", "TokenStep"]

@@ -41,6 +41,7 @@ class EngineSpec:
     adapters: bool
     max_lora_rank: int
     gpu: bool = False
+    prompt_embeds: bool = False  # for soft prompts
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ class Backend(Protocol):
 
     def served(self, url: str) -> list[Served]: ...
 
-    def load_adapter(self, url: str, name: str, path: Path) -> None: ...
+    def load_adapter(self, url: str, name: str, path: Path, method: str = "") -> None:
+        """`method`: the training method that stored it, for an engine that needs to know."""
 
     def unload_adapter(self, url: str, name: str) -> None: ...
 

@@ -12,6 +12,7 @@ from core.models import Project
 from inference.engines import BACKENDS
 from inference.models import Answer, Deployment, Engine, Route, WeightCheck
 from training.models import ModelVersion
+from training.serving import Serving
 
 # The engines process sends a heartbeat every second; after this long without one it is considered dead.
 HEARTBEAT_STALE = timedelta(seconds=60)
@@ -23,8 +24,14 @@ def engine_model_name(version: ModelVersion) -> str:
     return version.base_model.slug if version.kind == ModelVersion.Kind.BASE else version.served_name
 
 
+def backend_of(version: ModelVersion) -> str:
+    """The kind of engine that serves the version."""
+    by_transformers = version.serving == Serving.TRANSFORMERS
+    return Engine.Backend.TRANSFORMERS if by_transformers else Engine.Backend.VLLM
+
+
 @dataclass(frozen=True)
-class Serving:
+class ServedAt:
     """Where a version is served now."""
 
     url: str
@@ -135,7 +142,7 @@ def state_of(deployment: Deployment | None) -> State:  # noqa: PLR0911 - one ret
     return State("ready", "Served.", "Served.", since=deployment.loaded_at)
 
 
-def serving(version: ModelVersion, *, blind: bool = False) -> Serving:
+def serving(version: ModelVersion, *, blind: bool = False) -> ServedAt:
     """Where the version answers. Raises PartAway with the offline engine and the time."""
     # Read before the state: a check that fails in between then counts as newer when the answer ends.
     checks = dict(
@@ -149,7 +156,7 @@ def serving(version: ModelVersion, *, blind: bool = False) -> Serving:
     if not state.ready or deployment is None or deployment.engine is None:
         raise PartAway(state.neutral if blind else state.sentence, state.advice)
     engine = deployment.engine
-    return Serving(
+    return ServedAt(
         engine.url,
         engine.backend,
         engine_model_name(deployment.version),
@@ -219,9 +226,12 @@ def versions_of(engine: Engine) -> QuerySet[ModelVersion]:
     """Versions of this engine, loaded at the moment or not."""
     if engine.version_id is not None:
         return ModelVersion.objects.filter(pk=engine.version_id)
-    return ModelVersion.objects.filter(base_model_id=engine.base_model_id).exclude(
+    beside = ModelVersion.objects.filter(base_model_id=engine.base_model_id).exclude(
         kind=ModelVersion.Kind.FULL
     )
+    if engine.backend == Engine.Backend.TRANSFORMERS:
+        return beside.filter(serving=Serving.TRANSFORMERS)
+    return beside.exclude(serving=Serving.TRANSFORMERS)
 
 
 def is_answering(engine: Engine) -> bool:

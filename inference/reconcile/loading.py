@@ -20,6 +20,7 @@ from inference.reconcile.checking import Checking
 from inference.reconcile.rows import take_load
 from inference.services import deployments as notes
 from training.models import ModelVersion
+from training.serving import Serving
 
 log = logging.getLogger(__name__)
 Status = Deployment.Status
@@ -213,10 +214,14 @@ def _load(
         )
         if room is not None and rank > room:
             raise NoRoom(f"Restarting for adapters of rank {rank}.")
-        if not take_load(engine=engine):
+        if version.serving == Serving.PROMPT_EMBEDS:
+            if not engine.attached and not engine.options.get("prompt_embeds"):
+                raise NoRoom("Restarting for soft prompts.")
+        elif not take_load(engine=engine):
             raise NoRoom("Restarting to free the places of unloaded adapters.")
         checking.note_load(name)
-        backend.load_adapter(engine.url, name, path)
+        run = version.training_run
+        backend.load_adapter(engine.url, name, path, run.method if run else "")
         served[name] = Served(name, str(path), engine.base_model.slug)
 
 

@@ -23,7 +23,7 @@ from inference.engines import BACKENDS, EngineAway, EngineRefused, EngineSpec
 from inference.engines import process as processes
 from inference.engines.process import EngineProcess
 from inference.models import Deployment, Engine, Route
-from inference.queries import is_answering, ways_back
+from inference.queries import backend_of, is_answering, ways_back
 from inference.reconcile.attached import EngineWatch, look_for
 from inference.reconcile.checking import Checking, OutOfService, life_of, of_adopted
 from inference.reconcile.loading import NoRoom, bring_in_step, note_without_engine, verified_path
@@ -108,7 +108,11 @@ class Reconciler(OneAtATime):
             notes.ensure_deployment(by=None, version=version)
         deployments = list(
             Deployment.objects.select_related(
-                "engine", "version__artifact", "version__project", "version__base_model__artifact"
+                "engine",
+                "version__artifact",
+                "version__project",
+                "version__training_run",
+                "version__base_model__artifact",
             ).order_by("pk")
         )
         needed = [
@@ -125,6 +129,7 @@ class Reconciler(OneAtATime):
             previous={back.target.pk for back in ways_back(routes).values() if back.target},
             max_full=settings.ENGINE_MAX_FULL,
             max_adapters=settings.ENGINE_MAX_LORAS,
+            max_transformers=settings.ENGINE_MAX_TRANSFORMERS,
         )
         engines = rows_for(plan)
         Engine.objects.update(heartbeat_at=timezone.now())
@@ -141,7 +146,11 @@ class Reconciler(OneAtATime):
 
     # --- engines -------------------------------------------------------------------------------------------
     def _step_engine(self, engine: Engine, plan: EnginePlan) -> None:
-        needed = engine.version_id in plan.full if engine.version_id else engine.base_model_id in plan.bases
+        needed = (
+            engine.version_id in plan.full
+            if engine.version_id
+            else (engine.backend, engine.base_model_id) in plan.bases
+        )
         if settings.ENGINE_URLS:
             look_for(engine, needed, self._watch(engine))
             return
@@ -169,14 +178,16 @@ class Reconciler(OneAtATime):
         version, base = engine.version, engine.base_model
         weights = version.artifact if version else base.artifact
         assert weights is not None  # a ready base model has one (database constraint)
+        need = None if version else plan.bases[engine.backend, base.pk]
         return EngineSpec(
             name=engine.name,
             model_path=verified_path(weights),
             served_name=version.served_name if version else base.slug,
             context_length=base.context_length or settings.ENGINE_MAX_MODEL_LEN,
             adapters=version is None,
-            max_lora_rank=0 if version else plan.bases[base.pk].rank,
+            max_lora_rank=need.rank if need else 0,
             gpu=_has_gpu(),
+            prompt_embeds=bool(need and need.prompt_embeds),
         )
 
     def _start(self, engine: Engine, spec: EngineSpec) -> None:
@@ -314,13 +325,15 @@ class Reconciler(OneAtATime):
     def _step_deployments(
         self, deployments: list[Deployment], engines: list[Engine], plan: EnginePlan
     ) -> None:
-        bases = {engine.base_model_id: engine for engine in engines if engine.version_id is None}
+        bases = {
+            (engine.backend, engine.base_model_id): engine for engine in engines if engine.version_id is None
+        }
         own = {engine.version_id: engine for engine in engines if engine.version_id is not None}
         per_engine: dict[int, list[Deployment]] = {}
         for deployment in deployments:
             version = deployment.version
             full = version.kind == ModelVersion.Kind.FULL
-            engine = own.get(version.pk) if full else bases.get(version.base_model_id)
+            engine = own.get(version.pk) if full else bases.get((backend_of(version), version.base_model_id))
             placed = engine is not None and deployment.pk not in plan.waiting
             if engine is not None and engine.status == Status.UP:
                 per_engine.setdefault(engine.pk, []).append(deployment)

@@ -5,24 +5,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.wording import counted, listed, noun
-from inference.models import Deployment
+from inference.models import Deployment, Engine
+from inference.queries import backend_of
 from training.models import BaseModel, ModelVersion
+from training.serving import Serving
+
+VLLM, TRANSFORMERS = Engine.Backend.VLLM, Engine.Backend.TRANSFORMERS
 
 
 @dataclass
 class BaseNeed:
-    """An engine for a base model with adapters up to `rank` (0: none yet)."""
+    """An engine for a base model with adapters up to `rank` (0: none yet), and with soft prompts or without."""
 
     base_model: BaseModel
     rank: int = 0
+    prompt_embeds: bool = False
 
 
 @dataclass
 class EnginePlan:
-    """`bases` by base model id, `full` by version id; `waiting` has the reason why a deployment gets no engine, by its
-    id."""
+    """`bases` by backend and base model id, `full` by version id; `waiting` has the reason why a deployment gets no
+    engine, by its id."""
 
-    bases: dict[int, BaseNeed] = field(default_factory=dict)
+    bases: dict[tuple[str, int], BaseNeed] = field(default_factory=dict)
     full: dict[int, ModelVersion] = field(default_factory=dict)
     waiting: dict[int, str] = field(default_factory=dict)
 
@@ -34,29 +39,38 @@ def make_plan(
     previous: Collection[int] = (),
     max_full: int,
     max_adapters: int | None = None,
+    max_transformers: int = 1,
 ) -> EnginePlan:
     """`deployments`: those to be served, version and base model selected; `live` and
     `previous`: ids of versions that are live, or that a rollback returns to.
 
     A full model needs its own engine, and at most `max_full` run at once. The engine of a base model has at most
-    `max_adapters` adapters at once (None: any number). Live versions come first, then rollback targets, then those that
-    have a place already, then the earliest requests.
+    `max_adapters` adapters at once (None: any number); soft prompts need no place. At most `max_transformers` engines
+    run transformers, each for a full model or for a base model with adapters. Live versions come first, then rollback
+    targets, then those that have a place already, then the earliest requests.
     """
     plan = EnginePlan()
     full: list[Deployment] = []
     adapters: dict[int, list[Deployment]] = {}
+    others: list[Deployment] = []
     for deployment in deployments:
         version = deployment.version
         if version.base_model.status != BaseModel.Status.READY:
             plan.waiting[deployment.pk] = f"The base model {version.base_model.name} is not ready yet."
             continue
+        if backend_of(version) == TRANSFORMERS:
+            others.append(deployment)
+            continue
         if version.kind == ModelVersion.Kind.FULL:
             full.append(deployment)
             continue
-        plan.bases.setdefault(version.base_model_id, BaseNeed(version.base_model))
+        need = plan.bases.setdefault((VLLM, version.base_model_id), BaseNeed(version.base_model))
         # A failed one is not in the engine and waits for a person.
         if version.kind == ModelVersion.Kind.ADAPTER and deployment.status != Deployment.Status.FAILED:
-            adapters.setdefault(version.base_model_id, []).append(deployment)
+            if version.serving == Serving.PROMPT_EMBEDS:
+                need.prompt_embeds = True
+            else:
+                adapters.setdefault(version.base_model_id, []).append(deployment)
 
     def rank(deployment: Deployment, *, placed: bool) -> tuple[Any, ...]:
         return (
@@ -69,7 +83,8 @@ def make_plan(
 
     full.sort(key=lambda deployment: rank(deployment, placed=deployment.engine_id is not None))
     _place_full(plan, full, max_full)
-    for several in adapters.values():
+    others.sort(key=lambda deployment: rank(deployment, placed=_was_loaded(deployment)))
+    for several in (*adapters.values(), *_place_transformers(plan, others, max_transformers)):
         several.sort(key=lambda deployment: rank(deployment, placed=_was_loaded(deployment)))
         _place_adapters(plan, several, max_adapters)
     return plan
@@ -92,10 +107,41 @@ def _place_full(plan: EnginePlan, full: list[Deployment], most: int) -> None:
         )
 
 
+def _place_transformers(plan: EnginePlan, others: list[Deployment], most: int) -> list[list[Deployment]]:
+    """Chooses the engines that run transformers, for the first of `others`. Returns the adapters of each that gets one."""
+    engines: dict[tuple[int, int | None], list[Deployment]] = {}
+    for deployment in others:
+        version = deployment.version
+        own = version.pk if version.kind == ModelVersion.Kind.FULL else None
+        # A failed one needs no engine; it waits for a person.
+        if deployment.status != Deployment.Status.FAILED:
+            engines.setdefault((version.base_model_id, own), []).append(deployment)
+    placed = list(engines.items())[:most]
+    holders = [deployment for _, several in placed for deployment in several]
+    for _, several in list(engines.items())[most:]:
+        for deployment in several:
+            plan.waiting[deployment.pk] = (
+                f"This host runs at most {counted(most, 'transformers engine')}, and {most} of {most} "
+                f"{noun(most, 'is', 'are')} used by {_holders(deployment, holders)}. {_advice(deployment, holders)} "
+                "GUILDHALL_ENGINE_MAX_TRANSFORMERS sets this number."
+                if most
+                else "This host runs no transformers engines: GUILDHALL_ENGINE_MAX_TRANSFORMERS is 0."
+            )
+    adapters = []
+    for (base_id, own), several in placed:
+        version = several[0].version
+        if own is not None:
+            plan.full[own] = version
+            continue
+        plan.bases[TRANSFORMERS, base_id] = BaseNeed(version.base_model)
+        adapters.append([one for one in several if one.version.kind == ModelVersion.Kind.ADAPTER])
+    return adapters
+
+
 def _place_adapters(plan: EnginePlan, adapters: list[Deployment], limit: int | None) -> None:
     most = len(adapters) if limit is None else limit
     for deployment in adapters[:most]:
-        need = plan.bases[deployment.version.base_model_id]
+        need = plan.bases[backend_of(deployment.version), deployment.version.base_model_id]
         need.rank = max(need.rank, deployment.version.adapter_rank or 0)
     for deployment in adapters[most:]:
         plan.waiting[deployment.pk] = (

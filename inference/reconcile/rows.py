@@ -9,28 +9,43 @@ from django.utils import timezone
 from core.audit.entries import record
 from inference.actions import InferenceAction
 from inference.models import Engine
+from inference.queries import backend_of
 from inference.reconcile.plan import EnginePlan
 
 
 def rows_for(plan: EnginePlan) -> list[Engine]:
     """A row for every engine of the plan, and the existing ones."""
     rows = {
-        (row.base_model_id, row.version_id): row
+        (row.backend, row.base_model_id, row.version_id): row
         for row in Engine.objects.select_related("base_model__artifact", "version__artifact")
     }
-    for need in plan.bases.values():
-        if (need.base_model.pk, None) not in rows:
+    for (backend, base_id), need in plan.bases.items():
+        if (backend, base_id, None) not in rows:
             row, _ = Engine.objects.get_or_create(
-                base_model=need.base_model, version=None, defaults={"name": need.base_model.slug}
+                base_model=need.base_model,
+                version=None,
+                backend=backend,
+                defaults={"name": name_of(backend, need.base_model.slug)},
             )
-            rows[need.base_model.pk, None] = row
+            rows[backend, base_id, None] = row
     for version in plan.full.values():
-        if (version.base_model_id, version.pk) not in rows:
+        backend = backend_of(version)
+        if (backend, version.base_model_id, version.pk) not in rows:
             row, _ = Engine.objects.get_or_create(
-                version=version, defaults={"base_model": version.base_model, "name": version.served_name}
+                version=version,
+                defaults={
+                    "base_model": version.base_model,
+                    "backend": backend,
+                    "name": name_of(backend, version.served_name),
+                },
             )
-            rows[version.base_model_id, version.pk] = row
+            rows[backend, version.base_model_id, version.pk] = row
     return list(rows.values())
+
+
+def name_of(backend: str, model: str) -> str:
+    """Unique, and short enough for the column: a base model has an engine of each kind."""
+    return model if backend == Engine.Backend.VLLM else f"{model[:105]}-{backend}"
 
 
 @transaction.atomic

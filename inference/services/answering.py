@@ -16,7 +16,7 @@ from core.text import storable
 from inference.engines import BACKENDS, EngineAway, EngineRefused
 from inference.engines.base import AnswerPiece, ChatRequest
 from inference.models import Answer, Conversation
-from inference.queries import Serving, serving
+from inference.queries import ServedAt, serving
 from inference.queries.doubt import doubt_since
 from inference.services.writing import being_written
 from training.models import ModelVersion
@@ -41,7 +41,7 @@ class Opened:
     length limit comes from the request, not from the project."""
 
     answer: Answer
-    serving: Serving
+    serving: ServedAt
     blind: bool = False
     own_limit: bool = False
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.factories import World, load_onto, make_base_model, make_engine, make_version
-from tests.support.fakes.backend import FakeVLLM
+from tests.support.fakes.backend import FakeTransformers, FakeVLLM
 from tests.support.fakes.engine import Fake, token_ids
 from tests.support.waiting import wait_for
 
@@ -41,6 +41,7 @@ def fake_engines(monkeypatch: pytest.MonkeyPatch, control: Callable[..., None], 
     from inference.engines import BACKENDS
 
     monkeypatch.setitem(BACKENDS, "vllm", FakeVLLM())
+    monkeypatch.setitem(BACKENDS, "transformers", FakeTransformers())
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     settings.ENGINE_PORTS_FROM = 21000 + worker * 600
 

@@ -166,9 +166,9 @@ def test_an_engine_that_dies_in_mid_answer(served: Served, live: str, as_user: S
 
 
 def test_a_stuck_stream_times_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    from inference.engines import vllm
+    from inference.engines import client
 
-    monkeypatch.setattr(vllm, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(client, "STALL_SECONDS", 0.3)
     with pytest.raises(PartAway, match="sent nothing"):
         generate(
             by=None,
@@ -183,9 +183,9 @@ def test_a_stuck_stream_times_out(served: Served, monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_answer_without_end_is_cut(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    from inference.engines import vllm
+    from inference.engines import client
 
-    monkeypatch.setattr(vllm, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.3)
     with pytest.raises(PartAway, match="did not finish"):
         generate(
             by=None,

@@ -71,7 +71,7 @@ def test_the_application_gets_every_letter_too(served: Served, live: str, key: s
 def test_what_is_no_event_is_said_to_be_none(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     answer = httpx.Response(200, content=body, headers={"Content-Type": "text/event-stream"})
     client = httpx.Client(transport=httpx.MockTransport(lambda request: answer))
-    monkeypatch.setattr("inference.engines.vllm._client", lambda: client)
+    monkeypatch.setattr("inference.engines.client._client", lambda: client)
     with pytest.raises(EngineAway, match="not an event"):
         list(VLLM().chat("http://engine", ChatRequest("m", [], {})))
 

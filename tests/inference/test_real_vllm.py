@@ -257,8 +257,8 @@ def stream_text(version: Any) -> str:
 
 
 # --- the same questions to both ----------------------------------------------------------------------------
-def ask_all(url: str, name: str, folder: Path) -> dict[str, Any]:
-    """What Guildhall relies on: statuses, the keys it reads, the words it looks for in refusals, the order of events."""
+def ask_all(url: str, name: str, folder: Path, **loading: str) -> dict[str, Any]:
+    """`loading` is sent with each load. What Guildhall relies on: statuses, the keys it reads, the words it looks for in refusals, the order of events."""
     told: dict[str, Any] = {}
     with httpx.Client(base_url=url, timeout=120) as http:
 
@@ -267,9 +267,9 @@ def ask_all(url: str, name: str, folder: Path) -> dict[str, Any]:
 
         told["health"] = http.get("/health").status_code
         path = str(folder / "first")
-        load = {"lora_name": "drift", "lora_path": path}
+        load = {"lora_name": "drift", "lora_path": path, **loading}
         told["load"] = [post("/v1/load_lora_adapter", load).status_code for _ in range(2)]
-        missing = {"lora_name": "drift-2", "lora_path": str(folder / "missing")}
+        missing = {"lora_name": "drift-2", "lora_path": str(folder / "missing"), **loading}
         told["load missing"] = post("/v1/load_lora_adapter", missing).status_code
         card = next(one for one in http.get("/v1/models").json()["data"] if one["id"] == "drift")
         told["card"] = (card["id"], card["root"], card["parent"])

@@ -66,7 +66,7 @@ def _folders() -> frozenset[str]:
 
 
 # Addresses of engines, not of Guildhall.
-ENGINES = {"/tokenize", "/metrics", "/health"}
+ENGINES = {"/tokenize", "/metrics", "/health", "/v1/completions"}
 
 
 def _file_exists(name: str) -> bool:

@@ -17,6 +17,7 @@ from training.methods import Method, Recipe
 from training.models import BaseModel, ModelVersion
 from training.row_facts import limit_problems
 from training.rows import NAMED_ROWS, Problem, RowRef, in_words
+from training.serving import Serving
 
 Level = Literal["stop", "warn"]
 # With fewer validation rows, loss changes more by chance than by training.
@@ -303,6 +304,14 @@ def serving_findings(method: Method, recipe: Recipe, data: DataFigures) -> list[
                 "warn",
                 "No engine can be started for full models here, so the result could not be served.",
                 "Ask an operator to raise GUILDHALL_ENGINE_MAX_FULL, or train an adapter.",
+            )
+        )
+    if method.serving(recipe) == Serving.TRANSFORMERS and settings.ENGINE_MAX_TRANSFORMERS == 0:
+        findings.append(
+            PreflightFinding(
+                "warn",
+                "No transformers engine can be started here, so the result could not be served.",
+                "Ask an operator to raise GUILDHALL_ENGINE_MAX_TRANSFORMERS, or choose another method.",
             )
         )
     longest = data.longest_row + method.virtual_tokens(recipe)

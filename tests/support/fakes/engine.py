@@ -101,9 +101,10 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header("Content-Length", "0")
                 self.end_headers()
         elif self.path == "/v1/models":
-            cards = [{"id": fake.name, "object": "model", "root": fake.model, "parent": None}]
+            shared = {"object": "model", "owned_by": fake.owner}
+            cards = [shared | {"id": fake.name, "root": fake.model, "parent": None}]
             cards += [
-                {"id": name, "object": "model", "root": path, "parent": fake.name}
+                shared | {"id": name, "root": path, "parent": fake.name}
                 for name, path in fake.adapters.items()
             ]
             self._json({"object": "list", "data": cards})
@@ -266,6 +267,7 @@ class Fake(ThreadingHTTPServer):
         self._answering: Counter[str] = Counter()
         self._lock = threading.Lock()
         self.name, self.model, self.length = name, model, length
+        self.owner = "vllm"
         self.adapters: dict[str, str] = {}
         self.seen: list[dict[str, Any]] = []
         self.hung_up: list[str] = []
@@ -320,6 +322,9 @@ def main() -> None:
     parser.add_argument("--disable-uvicorn-access-log", action="store_true")
     parser.add_argument("--enable-lora", action="store_true")
     parser.add_argument("--max-loras", type=int)
+    parser.add_argument("--enable-prompt-embeds", action="store_true")
+    parser.add_argument("--middleware")
+    parser.add_argument("--owned-by", default="vllm", help="Not vLLM's: it makes this the other engine.")
     parser.add_argument("--max-lora-rank", type=int, choices=(1, 8, 16, 32, 64, 128, 256, 320, 512))
     options = parser.parse_args()
     if reason := control().get("fail_start"):
@@ -341,6 +346,7 @@ def main() -> None:
         options.max_model_len,
         slots=options.max_loras or 0,
     )
+    fake.owner = options.owned_by
     threading.Thread(target=fake.serve_forever, daemon=True).start()
     while True:
         signal.pause()
