@@ -15,8 +15,10 @@ from training.estimates import DataFigures, Estimate
 from training.host.machine import Machine, training_machine
 from training.methods import METHODS, Method, Recipe
 from training.models import BaseModel
+from training.objectives import OBJECTIVES, SUPERVISED, Objective
 from training.preflight import findings
 from training.preflight.findings import PreflightFinding
+from training.preflight.objectives import kind_findings, row_kind_findings
 
 
 @dataclass(frozen=True)
@@ -50,30 +52,34 @@ def check(
     dataset: DatasetVersion | None,
     method: str,
     recipe: Recipe,
+    objective: str = SUPERVISED.name,
 ) -> Preflight:
     """All problems and the estimate. Makes a constant number of queries.
 
     Counts a small dataset's tokens on the first call; a worker counts a large one
     (training.services.count_tokens).
     """
-    chosen = METHODS[method]
+    chosen, learned = METHODS[method], OBJECTIVES[objective]
     all_findings = findings.base_findings(base_model) + findings.dataset_findings(project, dataset)
     all_findings += findings.rank_findings(chosen, recipe)
     if base_model is None or dataset is None or base_model.status != BaseModel.Status.READY:
         return Preflight(all_findings)
     if dataset.status != DatasetVersion.Status.READY or dataset.project_id != project.pk:
         return Preflight(all_findings)
+    if wrong_kind := kind_findings(learned, dataset):
+        return Preflight(all_findings + wrong_kind)
     counted = counting.counted(dataset, base_model)
     waiting = counted if isinstance(counted, Counting) else None
     if isinstance(counted, Counting) or counted.problems:
         # Rows that cannot be encoded have no count, so there is no total.
-        data = queries.estimated_figures(dataset, recipe)
+        data = queries.estimated_figures(dataset, recipe, learned)
     else:
-        data = queries.exact_figures(counted, recipe)
+        data = queries.exact_figures(counted, recipe, learned)
     machine = training_machine()
-    all_findings += findings.row_findings(counted, recipe, base_model, dataset)
-    all_findings += findings.data_findings(data, recipe, base_model, dataset)
-    estimate = _estimate(project, chosen, recipe, base_model, data, machine)
+    all_findings += findings.row_findings(counted, recipe, base_model, dataset, learned)
+    all_findings += row_kind_findings(learned, counted, dataset)
+    all_findings += findings.data_findings(data, recipe, base_model, dataset, learned)
+    estimate = _estimate(project, chosen, learned, recipe, base_model, data, machine)
     all_findings += findings.machine_findings(estimate, machine)
     all_findings += findings.serving_findings(chosen, recipe, data)
     all_findings += findings.queue_findings()
@@ -83,6 +89,7 @@ def check(
 def _estimate(
     project: Project,
     method: Method,
+    objective: Objective,
     recipe: Recipe,
     base_model: BaseModel,
     data: DataFigures,
@@ -91,12 +98,13 @@ def _estimate(
     parameters = int(base_model.parameter_count or 0)
     trainable = method.trainable(base_model.architecture, parameters, recipe)
     full = method.rank(recipe) is None
-    past = speeds.like_runs(project, base_model, method, recipe, machine)
+    past = speeds.like_runs(project, base_model, method, recipe, machine, objective)
     steps = estimates.steps_of(data.train_rows, recipe.batch_size, recipe.epochs)
     speed = speeds.expected_speed(
         project=project,
         base_model=base_model,
         method=method,
+        objective=objective,
         recipe=recipe,
         machine=machine,
         past=past,
@@ -111,13 +119,15 @@ def _estimate(
         trainable=trainable,
         parameters=parameters,
         layers=estimates.Shape.of(base_model.architecture).layers,
+        reference_tokens=data.reference_tokens,
+        baseline=objective.needs_baseline,
     ) | speeds.measured_units(past, data.validation_tokens)
     parts = estimates.seconds_by_part(units=units, tokens=data.tokens_seen, evaluations=recipe.evaluations)
     return Estimate(
         steps=steps,
         tokens=data.tokens_seen,
         trainable=trainable,
-        memory_bytes=_memory(method, recipe, base_model, data, machine, parameters, trainable),
+        memory_bytes=_memory(method, objective, recipe, base_model, data, machine, parameters, trainable),
         seconds=sum(parts.values()),
         parts=parts,
         unit_seconds=units,
@@ -131,6 +141,7 @@ def _estimate(
 
 def _memory(
     method: Method,
+    objective: Objective,
     recipe: Recipe,
     base_model: BaseModel,
     data: DataFigures,
@@ -144,7 +155,8 @@ def _memory(
         trainable=trainable,
         rank=method.rank(recipe),
         bytes_per_weight=method.bytes_per_weight(machine.device),
-        rows=min(recipe.rows_at_once, recipe.batch_size),
+        # Both answers of a pair are in memory at once.
+        rows=min(recipe.rows_at_once, recipe.batch_size) * objective.answers_per_row,
         length=data.longest_row,
         completion=round(2 * data.completion_tokens),
         save_memory=recipe.save_memory,
