@@ -2,9 +2,9 @@
 the API and the runner read everything from it."""
 
 from dataclasses import field, fields, make_dataclass
-from functools import lru_cache
+from functools import cache
 
-from training.methods import METHODS, Recipe
+from training.methods import METHODS, Recipe, Setting, settings_of
 from training.objectives.base import PREFERENCE_FIGURES, Objective, Scores, Whole
 from training.objectives.dpo import DPO
 from training.objectives.kto import KTO
@@ -17,7 +17,7 @@ OBJECTIVES: dict[str, Objective] = {
 SUPERVISED = OBJECTIVES["supervised"]
 
 
-@lru_cache(maxsize=None)
+@cache
 def recipe_type(method: str, objective: str = SUPERVISED.name) -> type[Recipe]:
     """The settings of a run: the method's, with the objective's own ones added and its default learning rate.
 
@@ -40,6 +40,23 @@ def recipe_type(method: str, objective: str = SUPERVISED.name) -> type[Recipe]:
     return made
 
 
+def known_recipe_type(method: str, objective: str) -> type[Recipe] | None:
+    """`recipe_type`, or None for a method or objective that this installation does not have."""
+    return recipe_type(method, objective) if method in METHODS and objective in OBJECTIVES else None
+
+
+@cache
+def every_setting() -> tuple[Setting, ...]:
+    """The settings of all methods with all objectives, each name once."""
+    every = [
+        setting
+        for method in METHODS
+        for objective in OBJECTIVES
+        for setting in settings_of(recipe_type(method, objective))
+    ]
+    return tuple({setting.name: setting for setting in every}.values())
+
+
 __all__ = [
     "OBJECTIVES",
     "PREFERENCE_FIGURES",
@@ -47,5 +64,7 @@ __all__ = [
     "Objective",
     "Scores",
     "Whole",
+    "every_setting",
+    "known_recipe_type",
     "recipe_type",
 ]

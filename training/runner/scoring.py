@@ -12,10 +12,15 @@ from torch.nn.functional import cross_entropy
 
 from training.objectives import Scores, Whole
 from training.runner.data import IGNORED
+from training.runner.masks import fill_empty_rows
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
+
+
+# Every loss of training and measuring is calculated here.
+fill_empty_rows()
 
 
 def row_losses(model: "PreTrainedModel | PeftModel", batch: dict[str, Any]) -> torch.Tensor:

@@ -22,8 +22,8 @@ from training.host.code_version import code_version
 from training.host.machine import multiplies_bfloat16, this_machine, threads
 from training.host.undisturbed import Stretches
 from training.methods import METHODS, Recipe, recipe_from
-from training.objectives import OBJECTIVES, recipe_type
 from training.models import ModelVersion, TrainingRun
+from training.objectives import OBJECTIVES, recipe_type
 from training.runner.data import encode_rows, stop_id_of
 from training.runner.database import DatabaseReporter
 from training.runner.memory import PeakMemory
