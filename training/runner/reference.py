@@ -137,11 +137,10 @@ class _Kept:
         self.path, self.digest = path, digest
 
     def read(self) -> list[float]:
-        try:
-            values = json.loads(self.path.read_text())
-        except (OSError, ValueError):
+        if not self.path.is_file():
             return []
-        return list(values["log_probs"]) if values.get("of") == self.digest else []
+        values = json.loads(self.path.read_text())
+        return list(values["log_probs"]) if values["of"] == self.digest else []
 
     def write(self, log_probs: list[float]) -> None:
         """Complete or not at all."""
