@@ -135,8 +135,8 @@ class LaunchForm(forms.Form):
         self.chosen = METHODS.get(method) or next(iter(METHODS.values()))
         held = self.data if self.is_bound else self.initial
         wanted = str(held.get("objective")) if self.any_objective else ""
-        self.objective = OBJECTIVES.get(wanted, SUPERVISED)
-        self.recipe_type = recipe_type(self.chosen.name, self.objective.name)
+        self.chosen_objective = OBJECTIVES.get(wanted, SUPERVISED)
+        self.recipe_type = recipe_type(self.chosen.name, self.chosen_objective.name)
         self.settings = [
             setting for setting in settings_of(self.recipe_type) if setting.name not in self.unused
         ]
@@ -145,13 +145,13 @@ class LaunchForm(forms.Form):
         assert isinstance(datasets, forms.ModelChoiceField)
         bases.queryset = queries.ready_bases()
         datasets.queryset = DatasetVersion.objects.filter(
-            project=project, status=DatasetVersion.Status.READY, kind=self.objective.dataset_kind
+            project=project, status=DatasetVersion.Status.READY, kind=self.chosen_objective.dataset_kind
         ).order_by("-number")
         # Chosen for another objective: the newest version of this one's kind takes its place.
         if whole_number(str(self.initial.get("dataset", ""))) not in {one.pk for one in datasets.queryset}:
             self.initial.pop("dataset", None)
         self.fields["method"].initial = self.chosen.name
-        self.fields["objective"].initial = self.objective.name
+        self.fields["objective"].initial = self.chosen_objective.name
         for setting in self.settings:
             self.fields[setting.name] = setting_field(setting)
             self.fields[setting.name].initial = setting.default
@@ -161,10 +161,6 @@ class LaunchForm(forms.Form):
         rows = objects_of(self, name).queryset
         assert rows is not None
         return rows
-
-    def objective_field(self) -> forms.BoundField:
-        """For the template, where `form.objective` is the chosen objective itself."""
-        return self["objective"]
 
     def basic(self) -> list[forms.BoundField]:
         return [self[setting.name] for setting in self.settings if not setting.advanced]
@@ -226,7 +222,7 @@ class LaunchForm(forms.Form):
 
     def chosen_values(self) -> dict[str, Any]:
         """Of a valid form: {project, base_model, dataset, method, recipe, objective}."""
-        return {**self.common_values(), "objective": self.objective.name}
+        return {**self.common_values(), "objective": self.chosen_objective.name}
 
     def common_values(self) -> dict[str, Any]:
         """Of a valid form: {project, base_model, dataset, method, recipe}."""

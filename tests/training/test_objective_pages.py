@@ -58,7 +58,7 @@ def test_a_launch_on_pairs_queues_a_run_with_the_objective(scene, preferences, a
     plain = as_user(scene.admin).post(url(scene, "preflight"), launch_values(scene, objective="supervised"))
     assert training.estimate["memory_bytes"] > plain.context["preflight"].estimate.memory_bytes
     like = as_user(scene.admin).get(url(scene, "launch"), {"like": training.number}).context["form"]
-    assert (like.objective.name, like["beta"].value(), like["dataset"].value()) == (
+    assert (like.chosen_objective.name, like["beta"].value(), like["dataset"].value()) == (
         "dpo",
         0.2,
         preferences.pk,

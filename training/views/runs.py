@@ -92,7 +92,7 @@ def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | 
         values[name] = form.initial.get(name) or default.pk
     values |= {
         "method": form.chosen.name,
-        "objective": form.objective.name,
+        "objective": form.chosen_objective.name,
         "note": form.initial.get("note", ""),
     }
     bound = LaunchForm(form.project, form.chosen.name, values)
@@ -131,7 +131,7 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
         form, result = _check_initial(form)
     context = {
         **_preflight_context(form, result),
-        "objective": form.objective,
+        "objective": form.chosen_objective,
         "has_bases": form.objects("base_model").exists(),
         "has_datasets": form.objects("dataset").exists(),
     }
