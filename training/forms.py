@@ -148,7 +148,8 @@ class LaunchForm(forms.Form):
             project=project, status=DatasetVersion.Status.READY, kind=self.chosen_objective.dataset_kind
         ).order_by("-number")
         # Chosen for another objective: the newest version of this one's kind takes its place.
-        if whole_number(str(self.initial.get("dataset", ""))) not in {one.pk for one in datasets.queryset}:
+        offered = {one.pk for one in self.objects("dataset")}
+        if whole_number(str(self.initial.get("dataset", ""))) not in offered:
             self.initial.pop("dataset", None)
         self.fields["method"].initial = self.chosen.name
         self.fields["objective"].initial = self.chosen_objective.name
