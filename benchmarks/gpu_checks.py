@@ -63,7 +63,7 @@ class LossesByStep:
             with self._file.open("a") as lines:
                 lines.write(json.dumps([step, loss]) + "\n")
 
-    def validation_point(self, *, step: int, loss: float) -> None:
+    def validation_point(self, *, step: int, loss: float, figures: dict[str, float]) -> None:
         self.validation[step] = loss
 
     def samples(self, **_: object) -> None: ...

@@ -56,8 +56,9 @@ from training.methods import METHODS, recipe_from
 from training.runner.answers import answers
 from training.runner.base_models import _from_gguf
 from training.runner.data import TransformersTokenizer, encode_rows, stop_id_of
-from training.runner.loop import _apart, train
+from training.runner.loop import train
 from training.runner.plan import TrainingPlan
+from training.runner.scoring import apart
 from training.runner.train import set_up_torch, tokenizer_of
 
 SHARES = (0, 25, 50, 100)
@@ -97,7 +98,7 @@ class Asker:
     def figures(self, model: Any) -> dict[str, float]:
         """{invented, facts, stated: counts}, by with and without records."""
         found: dict[str, float] = {}
-        with _apart(model):
+        with apart(model):
             for name, rows in self.asked.items():
                 texts = self._texts(model, self.prompts[name])
                 facts = [

@@ -16,6 +16,7 @@ urlpatterns = [
         "unknown-facts/answers/", knowledge.KnowledgeAnswersView.as_view(), name="api-unknown-facts-answers"
     ),
     path("training-methods/", views.MethodsView.as_view(), name="api-training-methods"),
+    path("training-objectives/", views.ObjectivesView.as_view(), name="api-training-objectives"),
     path("training-preflight/", views.PreflightView.as_view(), name="api-training-preflight"),
     path("training-runs/", views.TrainingRunsView.as_view(), name="api-training-runs"),
     path("training-runs/<int:number>/", views.TrainingRunView.as_view(), name="api-training-run"),

@@ -54,10 +54,15 @@ def unpack(data: bytes) -> dict[str, Lengths]:
 
 
 def count(
-    rows: Iterable[dict[str, Any]], tokenizer: ChatTokenizer, *, stop_token: str, system_prompt: str
+    rows: Iterable[dict[str, Any]],
+    tokenizer: ChatTokenizer,
+    *,
+    stop_token: str,
+    system_prompt: str,
+    kind: str = DatasetVersion.Kind.SUPERVISED,
 ) -> Counted:
     encoder = RowEncoder(tokenizer, stop_token=stop_token, system_prompt=system_prompt)
-    lengths = measure(rows, encoder)
+    lengths = measure(rows, encoder, kind)
     return Counted(lengths, encoder.problems)
 
 
@@ -65,7 +70,9 @@ def count_dataset(
     dataset: DatasetVersion, base_model: BaseModel, tokenizer: ChatTokenizer, rows: Iterable[dict[str, Any]]
 ) -> Counted:
     system_prompt = str(dataset.settings.get("system_prompt", ""))
-    return count(rows, tokenizer, stop_token=base_model.stop_token, system_prompt=system_prompt)
+    return count(
+        rows, tokenizer, stop_token=base_model.stop_token, system_prompt=system_prompt, kind=dataset.kind
+    )
 
 
 def keep(dataset: DatasetVersion, base_model: BaseModel, counted: Counted) -> None:

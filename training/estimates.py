@@ -35,8 +35,8 @@ STORE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class DataFigures:
-    """Rows by split and how long they are. `tokens_seen` are all tokens of the run, padding excluded. Tokens are counted
-    with the base's tokenizer when `exact`, else from characters."""
+    """Rows by split, as the objective has them, and how long they are. `tokens_seen` are all tokens of the run, padding excluded;
+    `completion_tokens` the mean of an answer. Tokens are counted with the base's tokenizer when `exact`, else from characters."""
 
     train_rows: int
     validation_rows: int
@@ -46,6 +46,8 @@ class DataFigures:
     completion_tokens: float
     exact: bool
     shortened: int = 0
+    # Tokens that the model reads once before the first step, for an objective with a reference.
+    reference_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -243,6 +245,11 @@ def times_needed(*, evaluations: int) -> dict[str, int]:
     return {"evaluate": evaluations + 1, "sample": SAMPLE_ROUNDS}
 
 
+def passes_of_a_step(*, full: bool, recomputed: bool) -> int:
+    """A step in units of one forward pass: with all weights the backward pass costs two, with an adapter one."""
+    return (3 if full else 2) + int(recomputed)
+
+
 def unit_seconds(
     *,
     tokens_per_second: float,
@@ -253,18 +260,25 @@ def unit_seconds(
     trainable: int,
     stored_bytes: int,
     layers: int,
+    reference_tokens: int = 0,
+    baseline: bool = False,
 ) -> dict[str, float]:
-    """Seconds of one unit of each kind of work, from the speed of training. Evaluating is the forward part of a step."""
-    parts_of_a_step = (3 if full else 2) + (1 if recomputed else 0)
+    """Seconds of one unit of each kind of work, from the speed of training. Evaluating is the forward part of a step, and so is the
+    pass over `reference_tokens` before the first step. With a `baseline`, a step and an evaluation have one forward pass more."""
+    parts_of_a_step = passes_of_a_step(full=full, recomputed=recomputed) + int(baseline)
     generated = (
         ROUND_TOKENS * layers * GENERATED_LAYER_SECONDS_ON_GPU
         if device == "cuda"
         else ROUND_TOKENS * TRAINED_PER_GENERATED / tokens_per_second
     )
+    reference = (
+        {"reference": reference_tokens / tokens_per_second / parts_of_a_step} if reference_tokens else {}
+    )
     return {
         "load": START_SECONDS[device],
+        **reference,
         "train": 1 / tokens_per_second,
-        "evaluate": validation_tokens / tokens_per_second / parts_of_a_step,
+        "evaluate": validation_tokens * (1 + int(baseline)) / tokens_per_second / parts_of_a_step,
         "sample": generated,
         "save": trainable * 12 / STORE_BYTES_PER_SECOND,
         "store": STORE_SECONDS + stored_bytes / STORE_BYTES_PER_SECOND,
@@ -274,6 +288,8 @@ def unit_seconds(
 def seconds_by_part(*, units: dict[str, float], tokens: int, evaluations: int) -> dict[str, float]:
     """{load, train, evaluate, sample, save, store}: seconds of the whole run."""
     parts = {"load": units["load"], "train": tokens * units["train"]}
+    if "reference" in units:
+        parts["reference"] = units["reference"]
     for kind, times in times_needed(evaluations=evaluations).items():
         parts[kind] = times * units[kind]
     worked = parts["train"] + parts["evaluate"] + parts["sample"]

@@ -1,4 +1,4 @@
-"""Forms of training's pages. The launch form is made from the method's dataclass."""
+"""Forms of training's pages. The launch form is made from the dataclass of method and objective."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +11,7 @@ from django.http import QueryDict
 
 from core.errors import Invalid
 from core.forms import objects_of
+from core.lists.numbers import whole_number
 from core.models import Project
 from dataset.models import DatasetVersion
 from training import queries
@@ -18,8 +19,9 @@ from training.host.packages import PACKAGES, model_folders
 from training.methods import METHODS, Recipe, Setting, recipe_from, settings_of
 from training.methods.settings import plain
 from training.models import BaseModel, LearningCurve
+from training.objectives import OBJECTIVES, SUPERVISED, every_setting, recipe_type
 
-COMMON = ("method", "base_model", "dataset", "note")
+COMMON = ("objective", "method", "base_model", "dataset", "note")
 
 
 def setting_field(setting: Setting) -> forms.Field:
@@ -59,32 +61,31 @@ def _field_of(setting: Setting) -> forms.Field:
     return field
 
 
-def kept_settings(values: Mapping[str, Any], method: str) -> dict[str, Any]:
-    """The values in a form of another method (`was`) that a person chose: {setting: value as given}.
+def kept_settings(values: Mapping[str, Any], method: str, objective: str = SUPERVISED.name) -> dict[str, Any]:
+    """The values in a form of another method (`was`) or objective (`was_for`) that a person chose: {setting: value as given}.
 
-    A value that is the old method's default was not chosen, so the new method's default takes its place. Settings that
-    `method` does not have are kept as well: they come back with the method that has them. "kept" names all of them, so
-    that a chosen value that equals another method's default still counts as chosen.
+    A value that is the old form's default was not chosen, so the new form's default takes its place. Settings that the new form
+    does not have are kept as well: they come back with the method or objective that has them. "kept" names all of them, so
+    that a chosen value that equals another form's default still counts as chosen.
     """
-    was = METHODS.get(str(values.get("was", "")))
-    if was is None or method not in METHODS:
+    was, was_for = str(values.get("was", "")), str(values.get("was_for", "")) or SUPERVISED.name
+    if not {was, method} <= METHODS.keys() or not {was_for, objective} <= OBJECTIVES.keys():
         return {}
-    before = {setting.name: setting for setting in settings_of(was.recipe)}
+    before = {setting.name: setting for setting in settings_of(recipe_type(was, was_for))}
     named = set(str(values.get("kept", "")).split(","))
     kept: dict[str, Any] = {}
-    for other in METHODS.values():
-        for setting in settings_of(other.recipe):
-            if setting.name in before:
-                # The browser does not send a box that is not ticked.
-                value = values.get(setting.name, "" if setting.kind == "bool" else None)
-                chosen = value is not None and (
-                    setting.name in named or not before[setting.name].is_default(value)
-                )
-            else:
-                value = values.get(setting.name)
-                chosen = value is not None
-            if chosen:
-                kept[setting.name] = value == "on" if setting.kind == "bool" else value
+    for setting in every_setting():
+        if setting.name in before:
+            # The browser does not send a box that is not ticked.
+            value = values.get(setting.name, "" if setting.kind == "bool" else None)
+            chosen = value is not None and (
+                setting.name in named or not before[setting.name].is_default(value)
+            )
+        else:
+            value = values.get(setting.name)
+            chosen = value is not None
+        if chosen:
+            kept[setting.name] = value == "on" if setting.kind == "bool" else value
     return kept | {"kept": ",".join(sorted(kept))}
 
 
@@ -98,8 +99,13 @@ class DatasetField(forms.ModelChoiceField):
 
 
 class LaunchForm(forms.Form):
-    """The launch form. `method` decides which settings it has."""
+    """The launch form. Method and objective decide which settings it has, the objective which datasets."""
 
+    objective = forms.ChoiceField(
+        label="Learns from",
+        choices=[(one.name, f"{one.label}: {one.summary}") for one in OBJECTIVES.values()],
+        widget=forms.RadioSelect,
+    )
     method = forms.ChoiceField(
         choices=[(method.name, f"{method.label}: {method.summary}") for method in METHODS.values()],
         widget=forms.RadioSelect,
@@ -114,6 +120,7 @@ class LaunchForm(forms.Form):
 
     # Settings of recipes that this form does not ask for; they keep their defaults.
     unused: tuple[str, ...] = ()
+    any_objective = True
 
     def __init__(
         self,
@@ -126,9 +133,13 @@ class LaunchForm(forms.Form):
         super().__init__(data, initial=initial)
         self.project = project
         self.chosen = METHODS.get(method) or next(iter(METHODS.values()))
+        held = self.data if self.is_bound else self.initial
+        wanted = str(held.get("objective")) if self.any_objective else ""
+        self.chosen_objective = OBJECTIVES.get(wanted, SUPERVISED)
+        self.recipe_type = recipe_type(self.chosen.name, self.chosen_objective.name)
         self.settings = [
             setting
-            for setting in settings_of(self.chosen.recipe)
+            for setting in settings_of(self.recipe_type)
             if setting.name not in self.unused and not setting.fixed
         ]
         bases, datasets = self.fields["base_model"], self.fields["dataset"]
@@ -136,9 +147,14 @@ class LaunchForm(forms.Form):
         assert isinstance(datasets, forms.ModelChoiceField)
         bases.queryset = queries.ready_bases()
         datasets.queryset = DatasetVersion.objects.filter(
-            project=project, status=DatasetVersion.Status.READY
+            project=project, status=DatasetVersion.Status.READY, kind=self.chosen_objective.dataset_kind
         ).order_by("-number")
+        # Chosen for another objective: the newest version of this one's kind takes its place.
+        offered = {one.pk for one in self.objects("dataset")}
+        if whole_number(str(self.initial.get("dataset", ""))) not in offered:
+            self.initial.pop("dataset", None)
         self.fields["method"].initial = self.chosen.name
+        self.fields["objective"].initial = self.chosen_objective.name
         for setting in self.settings:
             self.fields[setting.name] = setting_field(setting)
             self.fields[setting.name].initial = setting.default
@@ -159,9 +175,9 @@ class LaunchForm(forms.Form):
     def serving_plan(self) -> str:
         """How a model trained with the present values is served."""
         try:
-            recipe = self.recipe() if self.is_bound and self.is_valid() else self.chosen.recipe()
+            recipe = self.recipe() if self.is_bound and self.is_valid() else self.recipe_type()
         except Invalid:
-            recipe = self.chosen.recipe()
+            recipe = self.recipe_type()
         return str(self.chosen.serving(recipe).label)
 
     def basic(self) -> list[forms.BoundField]:
@@ -171,13 +187,11 @@ class LaunchForm(forms.Form):
         return [self[setting.name] for setting in self.settings if setting.advanced]
 
     def carried(self) -> list[tuple[str, str]]:
-        """(name, value) of settings that only other methods have, chosen before: hidden, so that they are restored
-        later. Also "kept", see `kept_settings`."""
+        """(name, value) of settings that only other methods or objectives have, chosen before: hidden, so that they are
+        restored later. Also "kept", see `kept_settings`."""
         held = self.data if self.is_bound else self.initial
         here = {setting.name for setting in self.settings}
-        others = {
-            setting.name for method in METHODS.values() for setting in settings_of(method.recipe)
-        } - here
+        others = {setting.name for setting in every_setting()} - here
         values = [(name, held.get(name)) for name in [*sorted(others), "kept"]]
         return [
             (name, ("on" if value else "off") if isinstance(value, bool) else str(value))
@@ -222,9 +236,13 @@ class LaunchForm(forms.Form):
         }
 
     def recipe(self) -> Recipe:
-        return recipe_from(self.chosen.recipe, self.values())
+        return recipe_from(self.recipe_type, self.values())
 
     def chosen_values(self) -> dict[str, Any]:
+        """Of a valid form: {project, base_model, dataset, method, recipe, objective}."""
+        return {**self.common_values(), "objective": self.chosen_objective.name}
+
+    def common_values(self) -> dict[str, Any]:
         """Of a valid form: {project, base_model, dataset, method, recipe}."""
         return {
             "project": self.project,
@@ -240,6 +258,8 @@ class LearningCurveForm(LaunchForm):
 
     # Points are measured once, on test rows, after their last step.
     unused = ("evaluations", "most_validation_rows")
+    # They are rows of examples.
+    any_objective = False
     repeats = forms.IntegerField(
         min_value=1,
         max_value=LearningCurve.MOST_REPEATS,
@@ -257,11 +277,11 @@ class LearningCurveForm(LaunchForm):
         initial: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(project, method, data, initial=initial)
-        del self.fields["note"]
+        del self.fields["note"], self.fields["objective"]
 
     def chosen_values(self) -> dict[str, Any]:
         """Of a valid form: {project, base_model, dataset, method, recipe, repeats}."""
-        return {**super().chosen_values(), "repeats": self.cleaned_data["repeats"]}
+        return {**self.common_values(), "repeats": self.cleaned_data["repeats"]}
 
 
 # The source fields of each kind of base model; the first one names it.

@@ -113,7 +113,7 @@ def register_moving() -> None:
             arrive=_version_arrives,
         )
     )
-    register_part(Part(MetricPoint, "training_run__project"))
+    register_part(Part(MetricPoint, "training_run__project", json={"figures": plain}))
     register_part(Part(SampleAnswer, "training_run__project"))
     register_part(Part(RowLoss, "version__project"))
     register_part(

@@ -21,8 +21,9 @@ from training.draws import draw, tokens_seen, trained_on
 from training.estimates import DataFigures, steps_of, tokens_in
 from training.methods.base import Recipe
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
-from training.row_facts import facts_of
-from training.rows import TRAIN
+from training.objectives import OBJECTIVES, SUPERVISED, Objective
+from training.row_facts import ANSWERS, facts_of, positions_taken, taken
+from training.rows import SPLITS, TRAIN
 
 # Enough rows for a good mean and spread of lengths; reading them takes a few milliseconds.
 SAMPLE_ROWS = 2000
@@ -91,8 +92,12 @@ def split_rows(dataset: DatasetVersion) -> dict[str, int]:
 def trained_positions(training_run: TrainingRun) -> list[int] | None:
     """Positions of the rows that a run actually trains on; None when that is its dataset's whole training split.
 
-    A recipe may draw fewer rows, and a run of less than one epoch does not reach all of them. At most one query.
+    A recipe may draw fewer rows, and a run of less than one epoch does not reach all of them. A preference objective takes only
+    rows with the answers that it needs. At most one query.
     """
+    objective = OBJECTIVES.get(training_run.objective, SUPERVISED)
+    if objective is not SUPERVISED:
+        return _preference_positions(training_run, objective)
     rows = split_rows(training_run.dataset)["train"]
     most, seed = int(training_run.recipe.get("most_rows") or 0), int(training_run.recipe.get("seed") or 0)
     drawn = min(rows, most) if most else rows
@@ -102,6 +107,16 @@ def trained_positions(training_run: TrainingRun) -> list[int] | None:
     split = DatasetRow.objects.filter(dataset=training_run.dataset_id, split=GroupSplit.Split.TRAIN)
     positions = list(split.order_by("position").values_list("position", flat=True))
     return trained_on(positions, most=most, seed=seed, places=places)
+
+
+def _preference_positions(training_run: TrainingRun, objective: Objective) -> list[int]:
+    dataset, recipe = training_run.dataset, training_run.recipe
+    key = f"training.positions.{objective.name}.{dataset.pk}.{dataset.content_hash}"
+    read = lambda: {"taken": positions_taken(iter_rows(dataset, split=TRAIN), objective)}  # noqa: E731
+    positions: list[int] = _kept(key, read)["taken"]
+    most, seed = int(recipe.get("most_rows") or 0), int(recipe.get("seed") or 0)
+    places = training_run.planned_steps * int(recipe.get("batch_size") or 0) or len(positions)
+    return sorted(set(trained_on(positions, most=most, seed=seed, places=places)))
 
 
 def trained_rows(training_run: TrainingRun | None) -> QuerySet[DatasetRow]:
@@ -136,32 +151,38 @@ def rows_words(training_run: TrainingRun) -> str:
 
 
 def _lengths(dataset: DatasetVersion) -> dict[str, float]:
-    """Estimated mean and longest row in tokens, from the first training rows."""
+    """Estimated mean and longest answer with its prompt, in tokens, from the first training rows."""
 
     def measure() -> dict[str, float]:
         system_prompt = str(dataset.settings.get("system_prompt", ""))
-        whole, answers = [], []
+        whole: list[int] = []
+        answers: list[int] = []
         for row in islice(iter_rows(dataset, split="train"), SAMPLE_ROWS):
             messages = chat_messages(
                 messages=row["messages"], context=row["context"], system_prompt=system_prompt
             )
-            answer = len(row["completion"])
-            characters = answer + sum(len(message["content"]) for message in messages)
-            whole.append(tokens_in(characters, len(messages) + 1))
-            answers.append(tokens_in(answer, 0) + 1)
+            prompt = sum(len(message["content"]) for message in messages)
+            for name in ANSWERS[dataset.kind]:
+                if answer := len(row.get(name, "")):
+                    whole.append(tokens_in(prompt + answer, len(messages) + 1))
+                    answers.append(tokens_in(answer, 0) + 1)
         return {"mean": fmean(whole), "longest": max(whole), "answer": fmean(answers)} if whole else {}
 
     lengths = _kept(f"training.lengths.{dataset.pk}.{dataset.content_hash}", measure)
     return lengths or {"mean": 0.0, "longest": 0, "answer": 0.0}
 
 
-def estimated_figures(dataset: DatasetVersion, recipe: Recipe) -> DataFigures:
-    """The recipe's rows, with lengths estimated from characters."""
+def estimated_figures(
+    dataset: DatasetVersion, recipe: Recipe, objective: Objective = SUPERVISED
+) -> DataFigures:
+    """The recipe's rows, with lengths estimated from characters. Of a preference version all rows count, as if each were one of
+    the objective's."""
     rows = split_rows(dataset)
     train_rows = min(rows["train"], recipe.most_rows or sys.maxsize)
     validation_rows = min(rows["validation"], recipe.most_validation_rows or sys.maxsize)
     lengths = _lengths(dataset)
-    per_row = min(lengths["mean"], float(recipe.max_length))
+    per_row = min(lengths["mean"], float(recipe.max_length)) * objective.answers_per_row
+    read = (train_rows + validation_rows) * per_row
     return DataFigures(
         train_rows=train_rows,
         validation_rows=validation_rows,
@@ -170,19 +191,26 @@ def estimated_figures(dataset: DatasetVersion, recipe: Recipe) -> DataFigures:
         longest_row=int(min(lengths["longest"], recipe.max_length)),
         completion_tokens=lengths["answer"],
         exact=False,
+        reference_tokens=_reference_tokens(objective, round(read)),
     )
 
 
-def exact_figures(counted: Counted, recipe: Recipe) -> DataFigures:
-    """The recipe's rows, with exact token counts."""
+def _reference_tokens(objective: Objective, tokens: int) -> int:
+    """Tokens of the pass before the first step; with a baseline each answer is read with another prompt too."""
+    return tokens * (1 + int(objective.needs_baseline)) if objective.needs_reference else 0
+
+
+def exact_figures(counted: Counted, recipe: Recipe, objective: Objective = SUPERVISED) -> DataFigures:
+    """The recipe's rows, as the objective has them, with exact token counts."""
+    lengths = {split: taken(counted.lengths[split], objective) for split in SPLITS}
     facts = facts_of(
-        counted.lengths,
+        lengths,
         max_length=recipe.max_length,
         most_rows=recipe.most_rows,
         most_validation_rows=recipe.most_validation_rows,
         seed=recipe.seed,
     )
-    train = counted.lengths[TRAIN]
+    train = lengths[TRAIN]
     trained = [train.whole(at, recipe.max_length) for at in draw(len(train), recipe.most_rows, recipe.seed)]
     steps = steps_of(len(trained), recipe.batch_size, recipe.epochs)
     return DataFigures(
@@ -191,9 +219,10 @@ def exact_figures(counted: Counted, recipe: Recipe) -> DataFigures:
         validation_tokens=facts.validation_tokens,
         tokens_seen=tokens_seen(trained, rows=steps * recipe.batch_size, seed=recipe.seed),
         longest_row=facts.longest,
-        completion_tokens=facts.completion_tokens / max(1, facts.train_rows),
+        completion_tokens=facts.completion_tokens / max(1, facts.train_rows * objective.answers_per_row),
         exact=True,
         shortened=facts.shortened,
+        reference_tokens=_reference_tokens(objective, facts.train_tokens + facts.validation_tokens),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from annotation.text.rendering import chat_messages
 from training.chat_template import ChatTokenizer
+from training.objectives.base import AnswerName
 
 NAMED_ROWS = 5  # how many rows a sentence names
 KEPT_ROWS = 20  # how many rows of one kind a problem keeps, for links
@@ -148,6 +149,62 @@ class EncodedRow:
     def answer_tokens(self) -> int:
         return len(self.ids) - self.prompt_length
 
+    @property
+    def prompt(self) -> list[int]:
+        return self.ids[: self.prompt_length]
+
+    # What a training row of any objective has (see PreferenceRow).
+    liked = True
+
+    @property
+    def answers(self) -> tuple["EncodedRow", ...]:
+        return (self,)
+
+    @property
+    def tokens(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class PreferenceRow:
+    """One training row of a preference objective: the answers that it compares, the better one first, or one answer alone.
+
+    `liked` says whether the first answer is a liked one. `unrelated` is the same prompt with the answer to another one, for an
+    objective with a baseline. `reference` are the log-probabilities of the answers by the model before training, in nats, and
+    `unrelated_reference` that of `unrelated`; they are set before the first step.
+    """
+
+    answers: tuple[EncodedRow, ...]
+    liked: bool
+    unrelated: EncodedRow | None = None
+    reference: tuple[float, ...] = ()
+    unrelated_reference: float | None = None
+
+    @property
+    def position(self) -> int:
+        return self.answers[0].position
+
+    @property
+    def prompt(self) -> list[int]:
+        return self.answers[0].prompt
+
+    @property
+    def question(self) -> str:
+        return self.answers[0].question
+
+    @property
+    def completion(self) -> str:
+        """The answer that people liked; "" when they disliked it."""
+        return self.answers[0].completion if self.liked else ""
+
+    @property
+    def tokens(self) -> int:
+        """Of all its answers, each with the prompt."""
+        return sum(answer.tokens for answer in self.answers)
+
+
+TrainingRow = EncodedRow | PreferenceRow
+
 
 # A character for private use and a hieroglyph: some tokenizers drop the first, and few know the second.
 _IN_NO_VOCABULARY = "\ue000 \U00013000"
@@ -219,6 +276,22 @@ class RowEncoder:
             question=row["messages"][-1]["content"],
             completion=row["completion"],
         )
+
+    def encode_answers(
+        self, row: dict[str, Any], names: tuple[AnswerName, ...]
+    ) -> dict[AnswerName, EncodedRow] | None:
+        """The row's ids with each of the answers `names` that it has, or None when one cannot be trained on."""
+        found: dict[AnswerName, EncodedRow] = {}
+        for name in names:
+            # Versions that were frozen before rows had worse answers lack the field.
+            answer = row.get(name, "")
+            if not answer:
+                continue
+            encoded = self.encode({**row, "completion": answer})
+            if encoded is None:
+                return None
+            found[name] = encoded
+        return found
 
     def _marks_in(self, ids: list[int]) -> int:
         return sum(map(self._control.__contains__, ids))

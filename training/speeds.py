@@ -14,10 +14,11 @@ from django.db.models import QuerySet
 
 from core.errors import Invalid
 from core.models import Project, Run
-from training.estimates import Shape
+from training.estimates import Shape, passes_of_a_step
 from training.host.machine import Machine
 from training.methods import METHODS, Method, Recipe, recipe_from
 from training.models import BaseModel, TrainingRun
+from training.objectives import OBJECTIVES, SUPERVISED, Objective, recipe_type
 
 # Tokens times parameters a second and thread, float32 LoRA on a CPU: 257 tokens/s with 134.5M parameters on two
 # threads; native bfloat16 gave 529, full training 0.8 of each, dropout 0.8 (docs/decisions/training.md).
@@ -155,7 +156,7 @@ def _row_tokens(run: TrainingRun) -> float:
 def _recipe_of(run: TrainingRun) -> Recipe | None:
     """None for a recipe of an earlier release that has no place any more."""
     try:
-        return recipe_from(METHODS[run.method].recipe, run.recipe)
+        return recipe_from(recipe_type(run.method, run.objective), run.recipe)
     except (Invalid, KeyError):
         return None
 
@@ -174,14 +175,20 @@ def undisturbed_runs(device_name: str) -> QuerySet[TrainingRun]:
 
 
 def like_runs(
-    project: Project, base_model: BaseModel, method: Method, recipe: Recipe, machine: Machine
+    project: Project,
+    base_model: BaseModel,
+    method: Method,
+    recipe: Recipe,
+    machine: Machine,
+    objective: Objective = SUPERVISED,
 ) -> list[TrainingRun]:
-    """The project's last undisturbed runs with the same work: same base, method and device, and the same settings that
+    """The project's last undisturbed runs with the same work: same base, method, objective and device, and the same settings that
     change the speed. On a GPU the number of rows at once is one of them."""
     runs = undisturbed_runs(machine.device_name).filter(
         project=project,
         base_model=base_model,
         method=method.name,
+        objective=objective.name,
         recipe__save_memory=recipe.save_memory,
     )
     same = [
@@ -197,7 +204,9 @@ def like_runs(
 def correction(machine: Machine) -> float | None:
     """The ratio of this installation's speed on the device to the general figure; None without runs."""
     ratios = []
-    for run in undisturbed_runs(machine.device_name)[:CORRECTING_RUNS]:
+    # The general figure knows no baseline.
+    plain = [name for name, objective in OBJECTIVES.items() if not objective.needs_baseline]
+    for run in undisturbed_runs(machine.device_name).filter(objective__in=plain)[:CORRECTING_RUNS]:
         recipe = _recipe_of(run)
         if recipe is None:
             continue
@@ -215,6 +224,7 @@ def expected_speed(
     machine: Machine,
     past: list[TrainingRun],
     row_tokens: float,
+    objective: Objective = SUPERVISED,
 ) -> TrainingSpeed:
     """The expected speed of a run; `past` is `like_runs` of it, `row_tokens` the average length of its rows."""
     if past:
@@ -227,10 +237,14 @@ def expected_speed(
         return TrainingSpeed(median(float(run.undisturbed_speed or 0) for run in past), source)
     general = _general(base_model, machine, method, recipe, row_tokens=row_tokens)
     factor = correction(machine)
+    share = 1.0
+    if objective.needs_baseline:
+        passes = passes_of_a_step(full=method.every_weight, recomputed=recipe.save_memory)
+        share = passes / (passes + 1)
     if factor is None:
-        return general
+        return TrainingSpeed(general.tokens_per_second * share, general.source)
     return TrainingSpeed(
-        general.tokens_per_second * factor,
+        general.tokens_per_second * share * factor,
         f"{general.source}; corrected by runs of this installation on this device",
     )
 

@@ -15,7 +15,7 @@ RECENT_STEPS = 40
 # A process's first step also sets up memory and kernels; with this many other steps it is ignored.
 SETTLED_STEPS = 3
 # Work that a slow or busy machine slows equally; writing to a disk is different.
-COMPUTED = ("train", "evaluate", "sample")
+COMPUTED = ("train", "evaluate", "sample", "reference")
 # Zero is only reported when the run has ended.
 LEAST_SECONDS = 1.0
 # Work that takes longer than expected is assumed to need this share of its elapsed time more.

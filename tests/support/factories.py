@@ -200,6 +200,33 @@ def make_dataset(project: Project, rows: int = 20, **fields: Any) -> Any:
     )
 
 
+PREFERENCE_ANSWERS = (
+    "It is at sea, and the planned arrival is {} Dec.",
+    "No idea, case {}. Ask the carrier!",
+)
+
+
+def make_preferences(project: Project, rows: int = 30, shapes: str = "pair", **fields: Any) -> Any:
+    """A frozen preference version, a fifth of its rows validation. `shapes` names what each row in turn is, separated by spaces:
+    "pair", "liked" or "disliked"."""
+    content = []
+    for at in range(rows):
+        shape = shapes.split()[at % len(shapes.split())]
+        better, worse = (text.format(1 + at % 28) for text in PREFERENCE_ANSWERS)
+        # Answers of different lengths.
+        better += " Your next step: none for now." * (at % 3)
+        content.append(
+            {
+                "messages": [{"role": "user", "content": f"Where is my shipment FD-{at}?"}],
+                "context": [],
+                "completion": better if shape != "disliked" else "",
+                "rejected": worse if shape != "liked" else "",
+                "split": "validation" if at % 5 == 4 else "train",
+            }
+        )
+    return make_dataset(project, content=content, kind="preference", **fields)
+
+
 def write_tokenizer(folder: Any) -> None:
     """A tokenizer of words with a chat template, which renders "Hello" to the ids 1, 2, 3."""
     import json

@@ -23,7 +23,13 @@ def launch_values(scene, **changes):
     values = {name: value for name, value in recipe.items() if value is not False}
     return (
         values
-        | {"method": "lora", "base_model": scene.base.pk, "dataset": scene.dataset.pk, "note": "first"}
+        | {
+            "objective": "supervised",
+            "method": "lora",
+            "base_model": scene.base.pk,
+            "dataset": scene.dataset.pk,
+            "note": "first",
+        }
         | changes
     )
 

@@ -292,11 +292,11 @@ def test_missing_files_are_named(world, pair):
 def test_a_loss_that_is_no_number_is_no_result(world, pair, monkeypatch):
     import torch
 
-    from training.runner import loop
+    from training.runner import scoring
 
     version, base = pair
     monkeypatch.setattr(
-        loop, "row_losses", lambda model, batch: torch.full((len(batch["labels"]),), float("nan"))
+        scoring, "row_losses", lambda model, batch: torch.full((len(batch["labels"]),), float("nan"))
     )
     found = measure(world, version, base)
     assert found.run.error_code == "loss_not_finite" and RowLoss.objects.count() == 0

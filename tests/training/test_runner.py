@@ -87,7 +87,7 @@ def test_the_adapter_is_the_model_that_was_measured(world, tiny_base):
 
     from dataset.rows import iter_rows
     from training.runner.data import collate, encode_rows
-    from training.runner.loop import completion_loss
+    from training.runner.scoring import row_losses
 
     training = finish(launch(world, tiny_base))
     base_folder = storage().local_path(tiny_base.artifact)
@@ -104,7 +104,8 @@ def test_the_adapter_is_the_model_that_was_measured(world, tiny_base):
         max_length=1024,
     )
     with torch.no_grad():
-        total, tokens = completion_loss(model, collate(data.validation, 0))
+        total = row_losses(model, collate(data.validation, 0)).sum()
+    tokens = sum(row.answer_tokens for row in data.validation)
     assert float(total / tokens) == pytest.approx(training.loss_after, rel=1e-3)
 
 
@@ -443,11 +444,10 @@ def test_a_learning_rate_that_breaks_it_is_told_as_such(world, tiny_base, monkey
     from training.runner import loop
 
     def nothing(model, batch):
-        total, tokens = real(model, batch)
-        return total * float("nan"), tokens
+        return real(model, batch) * float("nan")
 
-    real = loop.completion_loss
-    monkeypatch.setattr(loop, "completion_loss", nothing)
+    real = loop.row_losses
+    monkeypatch.setattr(loop, "row_losses", nothing)
     training = finish(launch(world, tiny_base))
     assert training.run.status == Run.Status.FAILED
     assert training.run.error_code == "diverged"
@@ -463,7 +463,7 @@ def test_running_out_of_memory_says_what_to_lower(world, tiny_base, monkeypatch)
             "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"
         )
 
-    monkeypatch.setattr(loop, "completion_loss", hungry)
+    monkeypatch.setattr(loop, "row_losses", hungry)
     training = finish(launch(world, tiny_base))
     assert training.run.error_code == "out_of_memory"
     assert "Rows in memory at once" in training.run.error_advice

@@ -9,6 +9,7 @@ from core.api.fields import Body, CountField, IdField, TextField, declared
 from core.api.serializers import RunSerializer
 from training.methods import METHODS
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
+from training.objectives import OBJECTIVES, SUPERVISED
 
 
 class BaseModelSerializer(serializers.ModelSerializer[BaseModel]):
@@ -60,14 +61,35 @@ class MethodSerializer(serializers.Serializer[Any]):
     settings = SettingSerializer(many=True)
 
 
+class ObjectiveSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    label = declared(serializers.CharField())
+    summary = serializers.CharField()
+    dataset_kind = serializers.CharField(help_text="The kind of dataset version that it learns from.")
+    needs = serializers.CharField(help_text="Which rows such a version must have.")
+    needs_reference = serializers.BooleanField(
+        help_text="Whether the model before training is asked for all answers first."
+    )
+    learning_rate_share = serializers.FloatField(
+        help_text="The default learning rate, as a share of the method's."
+    )
+    settings = SettingSerializer(many=True, help_text="Its own settings, besides those of the method.")
+
+
 class LaunchSerializer(Body):
+    objective = serializers.ChoiceField(
+        choices=[(objective.name, objective.label) for objective in OBJECTIVES.values()],
+        required=False,
+        default=SUPERVISED.name,
+        help_text="What the run learns from.",
+    )
     method = serializers.ChoiceField(choices=[(method.name, method.label) for method in METHODS.values()])
     base_model = serializers.PrimaryKeyRelatedField(queryset=BaseModel.objects.all(), pk_field=IdField())
     dataset = CountField(min_value=1, help_text="The dataset version's number in this project.")
     recipe = serializers.DictField(
         required=False,
         default=dict,
-        help_text="Settings that differ from the method's defaults.",
+        help_text="Settings that differ from the defaults of method and objective.",
         error_messages={"not_a_dict": "Give an object of settings and their values."},
     )
     note = TextField(required=False, default="", allow_blank=True, max_length=300)
@@ -94,7 +116,7 @@ class EstimateSerializer(serializers.Serializer[Any]):
     seconds = serializers.FloatField()
     parts = serializers.DictField(
         child=serializers.FloatField(),
-        help_text="Seconds by kind of work: load, train, evaluate, sample, save, store.",
+        help_text="Seconds by kind of work: load, reference, train, evaluate, sample, save, store.",
     )
     unit_seconds = serializers.DictField(
         child=serializers.FloatField(),
@@ -141,7 +163,7 @@ class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):
     class Meta:
         model = TrainingRun
         fields = (
-            "number", "run", "base_model", "dataset", "method", "recipe", "recipe_hash", "note", "code_version",
+            "number", "run", "base_model", "dataset", "method", "objective", "recipe", "recipe_hash", "note", "code_version",
             "serving_plan", "planned_steps", "done_steps", "checkpoint_step", "train_rows", "train_tokens", "tokens_per_second",
             "peak_memory_bytes", "loss_before", "loss_after", "resumes", "environment", "estimate", "data_facts",
             "measured", "counted", "undisturbed_speed", "launched_by", "created_at", "model_version",
@@ -154,9 +176,15 @@ class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):
 
 
 class PointSerializer(serializers.ModelSerializer[MetricPoint]):
+    figures = serializers.DictField(
+        child=serializers.FloatField(),
+        read_only=True,
+        help_text="Of held-out preferences: accuracy, margin, rewards and log-probabilities; empty for a supervised run.",
+    )
+
     class Meta:
         model = MetricPoint
-        fields = ("series", "step", "epoch", "loss", "learning_rate", "tokens_per_second", "at")
+        fields = ("series", "step", "epoch", "loss", "learning_rate", "tokens_per_second", "figures", "at")
 
 
 class SampleSerializer(serializers.ModelSerializer[SampleAnswer]):

@@ -26,6 +26,7 @@ from training.api.serializers import (
     MethodSerializer,
     ModelVersionSerializer,
     NewBaseModelSerializer,
+    ObjectiveSerializer,
     OneModelVersionSerializer,
     PointSerializer,
     PreflightSerializer,
@@ -36,6 +37,7 @@ from training.archive import archive_response
 from training.filters import TrainingRunFilter, VersionFilter
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
+from training.objectives import OBJECTIVES, recipe_type
 
 
 class TrainingView(ProjectAPIView):
@@ -131,6 +133,22 @@ class MethodsView(TrainingView):
         return Response(MethodSerializer(methods, many=True).data)
 
 
+class ObjectivesView(TrainingView):
+    serializer_class = ObjectiveSerializer
+    queryset = TrainingRun.objects.none()
+    pagination_class = None
+
+    @extend_schema(responses=ObjectiveSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """What a run can learn from, which rows that needs, and the settings that it adds to those of the method."""
+        objectives = [
+            {name: getattr(objective, name) for name in ObjectiveSerializer().fields if name != "settings"}
+            | {"settings": settings_of(objective.settings) if objective.settings else []}
+            for objective in OBJECTIVES.values()
+        ]
+        return Response(ObjectiveSerializer(objectives, many=True).data)
+
+
 @contextmanager
 def named_as_sent(body: type[Body]) -> Iterator[None]:
     """An error in a setting is reported under its place in the body (recipe.rank), whether the JSON parser, the recipe or the
@@ -163,13 +181,14 @@ class PreflightView(_Launching):
         request for a large dataset, a worker starts to count its tokens."""
         values = self.launch_values()
         with named_as_sent(LaunchSerializer):
-            recipe = recipe_from(METHODS[values["method"]].recipe, values["recipe"])
+            recipe = recipe_from(recipe_type(values["method"], values["objective"]), values["recipe"])
         result = services.check(
             by=self.access.user,
             project=self.access.project,
             base_model=values["base_model"],
             dataset=values["dataset"],
             method=values["method"],
+            objective=values["objective"],
             recipe=recipe,
         )
         return Response(PreflightSerializer(preflight.as_answer(result)).data)
@@ -216,7 +235,7 @@ class PointsView(mixins.ListModelMixin, TrainingView):
         return MetricPoint.objects.filter(training_run=training_run).order_by("step", "series")
 
     def get(self, request: Request, slug: str, number: int) -> Response:
-        """Losses by step, in nats per completion token."""
+        """Losses by step: in nats per completion token, or of the preference objective with what was measured on held-out rows."""
         return self.list(request)
 
 

@@ -79,7 +79,12 @@ class TrainingRun(models.Model):
         related_name="training_runs",
     )
     method = models.CharField(max_length=20)
-    recipe = models.JSONField(help_text="All parameters, defaults included, as the method's dataclass.")
+    objective = models.CharField(
+        max_length=20, default="supervised", db_default="supervised", help_text="Of training.objectives."
+    )
+    recipe = models.JSONField(
+        help_text="All parameters, defaults included, as the dataclass of method and objective."
+    )
     recipe_hash = models.CharField(max_length=64)
     note = models.CharField(max_length=300, blank=True)
     code_version = models.CharField(max_length=80)
@@ -107,11 +112,12 @@ class TrainingRun(models.Model):
         default=dict, help_text="training.runner.data.DataFacts, exact, from the worker"
     )
     measured = models.JSONField(
-        default=dict, help_text="Seconds over all attempts: {load, train, evaluate, sample, save, store}"
+        default=dict,
+        help_text="Seconds over all attempts: {load, reference, train, evaluate, sample, save, store}",
     )
     counted = models.JSONField(
         default=dict,
-        help_text="The work done in those seconds: {train: tokens, evaluate, sample, save: how often}",
+        help_text="The work done in those seconds: {train: tokens, reference, evaluate, sample, save: how often}",
     )
     undisturbed_speed = models.FloatField(
         null=True,
@@ -159,7 +165,7 @@ class TokenCount(models.Model):
 
 
 class MetricPoint(models.Model):
-    """Loss (natural log, mean over completion tokens) at one optimiser step."""
+    """Loss at one optimiser step: by token in nats, or the loss of a preference objective."""
 
     class Series(models.TextChoices):
         TRAIN = "train", "Training"
@@ -172,6 +178,11 @@ class MetricPoint(models.Model):
     loss = models.FloatField()
     learning_rate = models.FloatField(null=True)
     tokens_per_second = models.FloatField(null=True)
+    figures = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text="Of held-out preferences: training.objectives.PREFERENCE_FIGURES.",
+    )
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

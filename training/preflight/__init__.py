@@ -15,8 +15,10 @@ from training.estimates import DataFigures, Estimate
 from training.host.machine import Machine, training_machine
 from training.methods import METHODS, Method, Recipe
 from training.models import BaseModel
+from training.objectives import OBJECTIVES, SUPERVISED, Objective
 from training.preflight import findings
 from training.preflight.findings import PreflightFinding
+from training.preflight.objectives import kind_findings, row_kind_findings
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,14 @@ def check(
     dataset: DatasetVersion | None,
     method: str,
     recipe: Recipe,
+    objective: str = SUPERVISED.name,
 ) -> Preflight:
     """All problems and the estimate. Makes a constant number of queries.
 
     Counts a small dataset's tokens on the first call; a worker counts a large one
     (training.services.count_tokens).
     """
-    chosen = METHODS[method]
+    chosen, learned = METHODS[method], OBJECTIVES[objective]
     plan = chosen.serving(recipe).label
     all_findings = findings.base_findings(base_model) + findings.dataset_findings(project, dataset)
     all_findings += findings.rank_findings(chosen, recipe)
@@ -67,17 +70,20 @@ def check(
         return Preflight(all_findings, serving_plan=plan)
     if dataset.status != DatasetVersion.Status.READY or dataset.project_id != project.pk:
         return Preflight(all_findings, serving_plan=plan)
+    if wrong_kind := kind_findings(learned, dataset):
+        return Preflight(all_findings + wrong_kind, serving_plan=plan)
     counted = counting.counted(dataset, base_model)
     waiting = counted if isinstance(counted, Counting) else None
     if isinstance(counted, Counting) or counted.problems:
         # Rows that cannot be encoded have no count, so there is no total.
-        data = queries.estimated_figures(dataset, recipe)
+        data = queries.estimated_figures(dataset, recipe, learned)
     else:
-        data = queries.exact_figures(counted, recipe)
-    all_findings += findings.row_findings(counted, recipe, base_model, dataset)
-    all_findings += findings.data_findings(data, recipe, base_model, dataset)
+        data = queries.exact_figures(counted, recipe, learned)
+    all_findings += findings.row_findings(counted, recipe, base_model, dataset, learned)
+    all_findings += row_kind_findings(learned, counted, dataset)
+    all_findings += findings.data_findings(data, recipe, base_model, dataset, learned)
     all_findings += findings.length_findings(chosen, recipe, base_model)
-    estimate = _estimate(project, chosen, recipe, base_model, data, machine)
+    estimate = _estimate(project, chosen, learned, recipe, base_model, data, machine)
     all_findings += findings.machine_findings(estimate, machine)
     all_findings += findings.serving_findings(chosen, recipe, data)
     all_findings += findings.queue_findings()
@@ -87,6 +93,7 @@ def check(
 def _estimate(
     project: Project,
     method: Method,
+    objective: Objective,
     recipe: Recipe,
     base_model: BaseModel,
     data: DataFigures,
@@ -95,12 +102,13 @@ def _estimate(
     parameters = int(base_model.parameter_count or 0)
     trainable = method.trainable(base_model.architecture, parameters, recipe)
     stored_bytes = method.stored_bytes(parameters, trainable, recipe)
-    past = speeds.like_runs(project, base_model, method, recipe, machine)
+    past = speeds.like_runs(project, base_model, method, recipe, machine, objective)
     steps = estimates.steps_of(data.train_rows, recipe.batch_size, recipe.epochs)
     speed = speeds.expected_speed(
         project=project,
         base_model=base_model,
         method=method,
+        objective=objective,
         recipe=recipe,
         machine=machine,
         past=past,
@@ -115,13 +123,15 @@ def _estimate(
         trainable=trainable,
         stored_bytes=stored_bytes,
         layers=estimates.Shape.of(base_model.architecture).layers,
+        reference_tokens=data.reference_tokens,
+        baseline=objective.needs_baseline,
     ) | speeds.measured_units(past, data.validation_tokens)
     parts = estimates.seconds_by_part(units=units, tokens=data.tokens_seen, evaluations=recipe.evaluations)
     return Estimate(
         steps=steps,
         tokens=data.tokens_seen,
         trainable=trainable,
-        memory_bytes=_memory(method, recipe, base_model, data, machine, parameters, trainable),
+        memory_bytes=_memory(method, objective, recipe, base_model, data, machine, parameters, trainable),
         seconds=sum(parts.values()),
         parts=parts,
         unit_seconds=units,
@@ -135,6 +145,7 @@ def _estimate(
 
 def _memory(
     method: Method,
+    objective: Objective,
     recipe: Recipe,
     base_model: BaseModel,
     data: DataFigures,
@@ -148,7 +159,8 @@ def _memory(
         trainable=trainable,
         rank=method.width(recipe),
         bytes_per_weight=method.bytes_per_weight(machine.device),
-        rows=min(recipe.rows_at_once, recipe.batch_size),
+        # Both answers of a pair are in memory at once.
+        rows=min(recipe.rows_at_once, recipe.batch_size) * objective.answers_per_row,
         length=data.longest_row + method.virtual_tokens(recipe),
         completion=round(2 * data.completion_tokens),
         save_memory=recipe.save_memory,

@@ -15,7 +15,8 @@ from training.estimates import DataFigures, Estimate
 from training.host.machine import Machine
 from training.methods import Method, Recipe
 from training.models import BaseModel, ModelVersion
-from training.row_facts import limit_problems
+from training.objectives import SUPERVISED, Objective
+from training.row_facts import limit_problems, taken
 from training.rows import NAMED_ROWS, Problem, RowRef, in_words
 from training.serving import Serving
 
@@ -118,13 +119,20 @@ def rank_findings(method: Method, recipe: Recipe) -> list[PreflightFinding]:
 
 
 def row_findings(
-    counted: Counted | Counting, recipe: Recipe, base_model: BaseModel, dataset: DatasetVersion
+    counted: Counted | Counting,
+    recipe: Recipe,
+    base_model: BaseModel,
+    dataset: DatasetVersion,
+    objective: Objective = SUPERVISED,
 ) -> list[PreflightFinding]:
     """Rows that the worker would refuse, or that the rows are not counted yet."""
     if isinstance(counted, Counting):
         return [_counting_finding(counted, base_model, dataset)]
     problems = counted.problems or limit_problems(
-        counted.lengths, max_length=recipe.max_length, most_rows=recipe.most_rows, seed=recipe.seed
+        {split: taken(part, objective) for split, part in counted.lengths.items()},
+        max_length=recipe.max_length,
+        most_rows=recipe.most_rows,
+        seed=recipe.seed,
     )
     return [_problem_finding(problem, recipe, base_model) for problem in problems]
 
@@ -156,40 +164,46 @@ def _counting_finding(counting: Counting, base_model: BaseModel, dataset: Datase
 
 
 def data_findings(
-    data: DataFigures, recipe: Recipe, base_model: BaseModel, dataset: DatasetVersion
+    data: DataFigures,
+    recipe: Recipe,
+    base_model: BaseModel,
+    dataset: DatasetVersion,
+    objective: Objective = SUPERVISED,
 ) -> list[PreflightFinding]:
     frozen = queries.split_rows(dataset)
     return [
-        *_train_row_findings(data, frozen["train"]),
-        *_validation_row_findings(data, frozen["validation"], recipe),
+        *_train_row_findings(data, frozen["train"], objective),
+        *_validation_row_findings(data, frozen["validation"], recipe, objective),
         *_recipe_findings(recipe),
         *_shortened_findings(data, recipe),
     ]
 
 
-def _train_row_findings(data: DataFigures, frozen: int) -> list[PreflightFinding]:
+def _train_row_findings(data: DataFigures, frozen: int, objective: Objective) -> list[PreflightFinding]:
     if not frozen:
         return [
             PreflightFinding(
                 "stop",
                 "The dataset has no training rows.",
-                "Freeze again with more approved examples.",
+                f"Freeze again with more {objective.needs}.",
                 "dataset",
             )
         ]
-    if data.train_rows < FEW_TRAIN_ROWS:
+    if 0 < data.train_rows < FEW_TRAIN_ROWS:
         return [
             PreflightFinding(
                 "warn",
-                f"Only {data.train_rows} training rows: the model may only memorise them.",
-                "Approve more examples first, or use this run as a trial.",
+                f"Only {counted(data.train_rows, f'training {objective.unit}')}: the model may only memorise them.",
+                f"Collect more {objective.needs} first, or use this run as a trial.",
                 "dataset",
             )
         ]
     return []
 
 
-def _validation_row_findings(data: DataFigures, frozen: int, recipe: Recipe) -> list[PreflightFinding]:
+def _validation_row_findings(
+    data: DataFigures, frozen: int, recipe: Recipe, objective: Objective
+) -> list[PreflightFinding]:
     if not frozen:
         return [
             PreflightFinding(
@@ -199,12 +213,12 @@ def _validation_row_findings(data: DataFigures, frozen: int, recipe: Recipe) -> 
                 "dataset",
             )
         ]
-    if data.validation_rows < FEW_VALIDATION_ROWS:
+    if 0 < data.validation_rows < FEW_VALIDATION_ROWS:
         by_recipe = recipe.most_validation_rows == data.validation_rows
         return [
             PreflightFinding(
                 "warn",
-                f"Only {data.validation_rows} validation rows: validation loss will change by chance.",
+                f"Only {counted(data.validation_rows, f'validation {objective.unit}')}: validation loss will change by chance.",
                 "Raise “Validation rows to measure on”."
                 if by_recipe
                 else "Freeze again with a larger validation share.",

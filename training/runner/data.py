@@ -6,7 +6,7 @@ All problems of the data are found here, before the first step, and reported by 
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,19 @@ from annotation.text.rendering import Message
 from core.runs.context import RunFailed
 from training.chat_template import control_tokens_of
 from training.draws import draw, row_stream
-from training.row_facts import DataFacts, Lengths, encoded_rows, facts_of, limit_problems
-from training.rows import SPLITS, TRAIN, VALIDATION, EncodedRow, RowEncoder, in_words
+from training.objectives import SUPERVISED, Objective
+from training.objectives.base import AnswerName
+from training.row_facts import DataFacts, Lengths, encoded_rows, facts_of, limit_problems, taken
+from training.rows import (
+    SPLITS,
+    TRAIN,
+    VALIDATION,
+    EncodedRow,
+    PreferenceRow,
+    RowEncoder,
+    TrainingRow,
+    in_words,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -27,8 +38,8 @@ IGNORED = -100  # torch's ignore_index for cross entropy
 
 @dataclass(frozen=True)
 class Encoded:
-    train: list[EncodedRow]
-    validation: list[EncodedRow]
+    train: list[TrainingRow]
+    validation: list[TrainingRow]
     facts: DataFacts
 
 
@@ -88,18 +99,22 @@ def encode_rows(
     most_rows: int = 0,
     most_validation_rows: int = 0,
     seed: int = 0,
+    objective: Objective = SUPERVISED,
 ) -> Encoded:
     """Encodes the rows of splits train and validation. RunFailed names the problem, with all rows of one kind at once.
 
-    Every row is checked; then at most `most_rows` and `most_validation_rows` (0: all) are drawn by `seed`.
+    Every row is checked; then at most `most_rows` and `most_validation_rows` (0: all) of the objective's training rows are drawn by
+    `seed`.
     """
     encoder = RowEncoder(TransformersTokenizer(tokenizer), stop_token=stop_token, system_prompt=system_prompt)
     stop_id_of(tokenizer, stop_token)
-    encoded: dict[str, list[EncodedRow]] = {split: [] for split in SPLITS}
+    encoded: dict[str, list[TrainingRow]] = {split: [] for split in SPLITS}
     lengths = {split: Lengths() for split in SPLITS}
-    for split, whole in encoded_rows(rows, encoder, lengths):
+    for split, whole in encoded_rows(rows, encoder, lengths, objective.dataset_kind):
         # Cut here, so that long rows do not fill the memory.
-        encoded[split].append(replace(whole, ids=whole.ids[:max_length]))
+        cut = {name: replace(answer, ids=answer.ids[:max_length]) for name, answer in whole.items()}
+        encoded[split] += rows_of(cut, objective)
+    lengths = {split: taken(part, objective) for split, part in lengths.items()}
     problems = encoder.problems or limit_problems(
         lengths, max_length=max_length, most_rows=most_rows, seed=seed
     )
@@ -112,9 +127,11 @@ def encode_rows(
         missing = "training" if not train else "validation"
         raise RunFailed(
             "no_rows",
-            f"The dataset has no {missing} rows.",
-            "Approve more examples and freeze a new version.",
+            f"The dataset has no {missing} {objective.unit}s.",
+            f"Freeze a new version with more {objective.needs}.",
         )
+    if objective.needs_baseline:
+        train, validation = with_unrelated(train, max_length), with_unrelated(validation, max_length)
     facts = facts_of(
         lengths,
         max_length=max_length,
@@ -123,6 +140,38 @@ def encode_rows(
         seed=seed,
     )
     return Encoded(train, validation, facts)
+
+
+def rows_of(answers: dict[AnswerName, EncodedRow], objective: Objective) -> list[TrainingRow]:
+    """The training rows that an objective makes of a dataset row with these answers."""
+    if objective is SUPERVISED:
+        return [answers["completion"]]
+    made = objective.takes(completion="completion" in answers, rejected="rejected" in answers)
+    return [
+        PreferenceRow(tuple(answers[name] for name in names), liked=names[0] == "completion")
+        for names in made
+    ]
+
+
+def with_unrelated(rows: list[TrainingRow], max_length: int) -> list[TrainingRow]:
+    """The rows, each with its prompt and the answer of the next row of another example, the last with that of the first.
+
+    RunFailed when all answers are of one example.
+    """
+    if len({row.position for row in rows}) < 2:
+        raise RunFailed(
+            "one_example",
+            "All answers of a split belong to one example, so there is no answer to another question to compare with.",
+            "Freeze a new version with answers to more questions, or choose pairs (DPO).",
+        )
+    made: list[TrainingRow] = []
+    for at, row in enumerate(rows):
+        assert isinstance(row, PreferenceRow)
+        following = (rows[(at + step) % len(rows)] for step in range(1, len(rows)))
+        other = next(one for one in following if one.position != row.position).answers[0]
+        ids = (row.prompt + other.ids[other.prompt_length :])[:max_length]
+        made.append(replace(row, unrelated=replace(row.answers[0], ids=ids)))
+    return made
 
 
 # Rows of similar length share a step to reduce padding. They are sorted within small pools, so that the order stays
@@ -177,3 +226,25 @@ def collate(rows: list[EncodedRow], pad_id: int) -> dict[str, Any]:
         # One more position than the longest completion: its first token is predicted from the one before it.
         "keep": max(row.answer_tokens for row in rows) + 1,
     }
+
+
+def collate_rows(rows: Sequence[TrainingRow], pad_id: int) -> dict[str, Any]:
+    """A batch of training rows of any objective: that of all their answers, row by row (see `collate`), and
+
+    liked: (rows,); reference: (rows, answers a row), where the rows have it; unrelated: the batch of the unrelated answers, with
+    its own reference, where the rows have them.
+    """
+    import torch
+
+    batch = collate([answer for row in rows for answer in row.answers], pad_id)
+    batch["liked"] = torch.tensor([row.liked for row in rows])
+    preferences = [row for row in rows if isinstance(row, PreferenceRow)]
+    if preferences and preferences[0].reference:
+        batch["reference"] = torch.tensor([row.reference for row in preferences])
+    unrelated = [row.unrelated for row in preferences if row.unrelated is not None]
+    if unrelated:
+        batch["unrelated"] = collate(unrelated, pad_id)
+        references = [row.unrelated_reference for row in preferences]
+        if references[0] is not None:
+            batch["unrelated"]["reference"] = torch.tensor(references)
+    return batch

@@ -6,7 +6,7 @@ from typing import Any
 from core.runs.context import RunContext
 from core.text import storable
 from training.models import MetricPoint, SampleAnswer, TrainingRun
-from training.runner.data import EncodedRow
+from training.rows import TrainingRow
 from training.runner.memory import PeakMemory
 from training.runner.plan import TrainingPlan
 from training.services import results
@@ -35,11 +35,11 @@ class DatabaseReporter:
             "peak_memory_bytes": max(self._peak_before, self.memory.peak),
             "measured": {
                 name: round(self._before.get(name, 0.0) + spent.get(name, 0.0), 2)
-                for name in ("load", "train", "evaluate", "sample", "save", "store")
+                for name in ("load", "reference", "train", "evaluate", "sample", "save", "store")
             },
             "counted": {
                 name: self._counted_before.get(name, 0) + units.get(name, 0)
-                for name in ("train", "evaluate", "sample", "save", "store")
+                for name in ("reference", "train", "evaluate", "sample", "save", "store")
             },
         }
         if self.plan.stretches.speed is not None:
@@ -53,7 +53,7 @@ class DatabaseReporter:
         if time.monotonic() - self._written >= FIGURES_EVERY_SECONDS:
             self.figures(step)
 
-    def _point(self, series: str, step: int, loss: float, **more: float | None) -> MetricPoint:
+    def _point(self, series: str, step: int, loss: float, **more: Any) -> MetricPoint:
         return MetricPoint(
             training_run=self.training_run,
             series=series,
@@ -71,12 +71,12 @@ class DatabaseReporter:
         )
         results.note_progress(training_run=self.training_run, points=[point])
 
-    def validation_point(self, *, step: int, loss: float) -> None:
-        point = self._point(MetricPoint.Series.VALIDATION, step, loss)
+    def validation_point(self, *, step: int, loss: float, figures: dict[str, float]) -> None:
+        point = self._point(MetricPoint.Series.VALIDATION, step, loss, figures=figures)
         name = "loss_before" if step == 0 else "loss_after"
         results.note_progress(training_run=self.training_run, points=[point], **{name: loss})
 
-    def samples(self, *, step: int, answers: list[tuple[EncodedRow, str]]) -> None:
+    def samples(self, *, step: int, answers: list[tuple[TrainingRow, str]]) -> None:
         results.note_samples(
             training_run=self.training_run,
             samples=[

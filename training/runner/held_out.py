@@ -1,6 +1,6 @@
 """The runner of run kind "test_loss": the loss of two versions on the same test rows, stored for each row.
 
-Rendering, masking and loss are the trainer's (training.runner.data, training.runner.loop). Both versions are loaded in one
+Rendering, masking and loss are the trainer's (training.runner.data, training.runner.scoring). Both versions are loaded in one
 precision: float32 on a CPU, bfloat16 on a GPU. A resumed run continues after the stored rows.
 """
 
@@ -248,7 +248,7 @@ def losses_of_rows(model: "PreTrainedModel | PeftModel", rows: list[EncodedRow],
     """Each row's loss summed over its completion, in nats. RunFailed when one is not a number."""
     import torch
 
-    from training.runner.loop import row_losses
+    from training.runner.scoring import row_losses
 
     # Padding is masked, so any id works.
     batch = {

@@ -28,7 +28,7 @@ from training.methods import METHODS, Method, Recipe, recipe_from
 from training.models import CurvePoint, LearningCurve
 from training.queries import split_rows
 from training.row_facts import DataFacts
-from training.rows import TRAIN, EncodedRow, RowEncoder
+from training.rows import TRAIN, RowEncoder, TrainingRow
 from training.runner.data import Encoded, TransformersTokenizer, encode_rows, stop_id_of
 from training.runner.held_out import NO_LIMIT, Rendered, batches, losses_of_rows, render
 from training.runner.plan import TrainingPlan
@@ -54,7 +54,7 @@ class CurveWork:
     base_folder: Path
     device: str
     tokenizer: "PreTrainedTokenizerBase"
-    train: list[EncodedRow]
+    train: list[TrainingRow]
     clusters: list[int]
     facts: DataFacts
     held_out: dict[str, Rendered]
@@ -174,7 +174,7 @@ def _held_out(
     return stored, rendered, len(chosen) - len(stored)
 
 
-def _clusters(dataset: DatasetVersion, train: list[EncodedRow]) -> list[int]:
+def _clusters(dataset: DatasetVersion, train: list[TrainingRow]) -> list[int]:
     """The cluster of each training row: rows of one group, and near-duplicate prompts (dataset.similarity), belong together."""
     prompts = Prompts()
     groups: list[str] = []
@@ -217,10 +217,10 @@ class _Progress:
     ) -> None:
         """Not kept."""
 
-    def validation_point(self, *, step: int, loss: float) -> None:
+    def validation_point(self, *, step: int, loss: float, figures: dict[str, float]) -> None:
         """Never called: the plan is not watched."""
 
-    def samples(self, *, step: int, answers: list[tuple[EncodedRow, str]]) -> None:
+    def samples(self, *, step: int, answers: list[tuple[TrainingRow, str]]) -> None:
         """Never called: the plan is not watched."""
 
     def saved(self, *, step: int) -> None:

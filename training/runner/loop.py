@@ -7,13 +7,11 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import (
     PreTrainedModel,
@@ -26,9 +24,13 @@ from transformers import (
 from core.runs.context import RunFailed
 from training import checkpoints
 from training.estimates import CHECKPOINT_SECONDS
+from training.objectives import Scores, Whole
+from training.rows import TrainingRow
+from training.runner import reference
 from training.runner.arguments import trainer_arguments
-from training.runner.data import IGNORED, EncodedRow, collate
+from training.runner.data import collate_rows
 from training.runner.plan import TrainingPlan
+from training.runner.scoring import apart, joined, log_ratios, row_losses, scores_of, whole_of
 from training.runner.trained_weights import SavesWhatIsTrained
 
 if TYPE_CHECKING:
@@ -49,9 +51,9 @@ class Reporter(Protocol):
         self, *, step: int, loss: float, learning_rate: float | None, speed: float | None
     ) -> None: ...
 
-    def validation_point(self, *, step: int, loss: float) -> None: ...
+    def validation_point(self, *, step: int, loss: float, figures: dict[str, float]) -> None: ...
 
-    def samples(self, *, step: int, answers: list[tuple[EncodedRow, str]]) -> None: ...
+    def samples(self, *, step: int, answers: list[tuple[TrainingRow, str]]) -> None: ...
 
     def saved(self, *, step: int) -> None: ...
 
@@ -68,47 +70,18 @@ class LoopResult:
 class _Rows(Dataset):
     """The rows in training order, all epochs one after another."""
 
-    def __init__(self, rows: list[EncodedRow], order: list[int]) -> None:
+    def __init__(self, rows: list[TrainingRow], order: list[int]) -> None:
         self.rows, self.order = rows, order
 
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, at: int) -> EncodedRow:
+    def __getitem__(self, at: int) -> TrainingRow:
         return self.rows[self.order[at]]
 
 
-def row_losses(model: "PreTrainedModel | PeftModel", batch: dict[str, Any]) -> torch.Tensor:
-    """Each row's cross entropy summed over its completion tokens, in nats: (rows,), of a batch from `collate`.
-
-    Only the positions that predict completion tokens are scored (`logits_to_keep`).
-    """
-    keep = batch["keep"]
-    scores = model(
-        input_ids=batch["input_ids"],
-        attention_mask=batch["attention_mask"],
-        position_ids=batch["position_ids"],
-        logits_to_keep=keep,
-        use_cache=False,
-    ).logits
-    # A model that does not know the argument returns all positions; the last ones are the same.
-    scores = scores[:, -keep:-1].float()
-    labels = batch["labels"][:, 1 - keep :]
-    token_losses = cross_entropy(
-        scores.reshape(-1, scores.shape[-1]), labels.reshape(-1), reduction="none", ignore_index=IGNORED
-    )
-    return token_losses.reshape(labels.shape).sum(dim=1)
-
-
-def completion_loss(
-    model: "PreTrainedModel | PeftModel", batch: dict[str, Any]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(summed cross entropy in nats, number of completion tokens) of a batch from `collate`."""
-    return row_losses(model, batch).sum(), (batch["labels"] != IGNORED).sum()
-
-
 class _Loop(SavesWhatIsTrained):
-    """Trainer with completion-only loss by token, rows in planned order, and atomic checkpoints."""
+    """Trainer with the loss of the objective, rows in planned order, and atomic checkpoints."""
 
     def __init__(
         self,
@@ -123,17 +96,29 @@ class _Loop(SavesWhatIsTrained):
             model=model,
             args=args,
             train_dataset=_Rows(plan.data.train, plan.order),
-            data_collator=lambda rows: collate(rows, plan.pad_id),
+            data_collator=lambda rows: collate_rows(rows, plan.pad_id),
             callbacks=callbacks,
         )
         self._training_run_id = training_run_id
         self._plan = plan
         self._staging: Path | None = None
-        # The loss below divides by the completion tokens of the whole step itself.
+        # The loss below divides by the rows or tokens of the whole step itself.
         self.model_accepts_loss_kwargs = True
+        self._portions: list[dict[str, Any]] = []
+        self._whole = Whole(rows=0, tokens=0)
+        self._baseline: torch.Tensor | None = None
 
     def _get_train_sampler(self, train_dataset: _Rows | None = None) -> SequentialSampler:
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[dict[str, Any]], num_batches: int, device: torch.device
+    ) -> tuple[list[dict[str, Any]], torch.Tensor | int | None]:
+        """The portions of the next step; what the loss divides by is counted over all of them."""
+        portions, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        self._portions, self._baseline = portions, None
+        self._whole = whole_of(portions)
+        return portions, items
 
     def compute_loss(
         self,
@@ -142,8 +127,14 @@ class _Loop(SavesWhatIsTrained):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor | tuple[torch.Tensor, dict[str, Any]]:
-        total, tokens = completion_loss(model, inputs)
-        loss = total / (num_items_in_batch if num_items_in_batch is not None else tokens)
+        objective = self._plan.objective
+        if objective.needs_baseline and self._baseline is None:
+            # The model does not change within a step, so one baseline serves all its portions.
+            with apart(model):
+                ratios = [log_ratios(model, self.on_device(portion)) for portion in self._portions]
+            self._baseline = torch.cat(ratios).mean()
+        scores = scores_of(row_losses(model, inputs), inputs, self._baseline)
+        loss = objective.loss(scores, self._plan.recipe, self._whole)
         return (loss, {}) if return_outputs else loss
 
     def on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -168,19 +159,6 @@ class _Loop(SavesWhatIsTrained):
 
         with self._plan.doing("save"):
             checkpoints.write(self._training_run_id, step, fill)
-
-
-@contextmanager
-def _apart(model: "PreTrainedModel | PeftModel") -> Iterator[None]:
-    """Evaluation mode, without gradients, and without effect on training's random numbers."""
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    was_training = model.training
-    with torch.random.fork_rng(devices=devices), torch.no_grad():
-        model.eval()
-        try:
-            yield
-        finally:
-            model.train(was_training)
 
 
 def _diverged(figure: str, step: int) -> RunFailed:
@@ -269,33 +247,37 @@ class _Watch(TrainerCallback):
 
     def _evaluate(self, step: int) -> None:
         assert self.loop is not None
-        model = self.loop.model
-        total, tokens = 0.0, 0
-        rows = sorted(self.plan.data.validation, key=lambda row: len(row.ids))
-        size = self.plan.recipe.rows_at_once
-        with self.plan.doing("evaluate"), _apart(model):
+        plan, model = self.plan, self.loop.model
+        rows = sorted(plan.data.validation, key=lambda row: row.tokens)
+        size = plan.recipe.rows_at_once
+        parts: list[Scores] = []
+        ratios: list[torch.Tensor] = []
+        with plan.doing("evaluate"), apart(model):
             for at in range(0, len(rows), size):
-                self.plan.time_left.progress(at / len(rows))
+                plan.time_left.progress(at / len(rows))
                 self._tell(step, f"Measuring validation loss, row {at + 1} of {len(rows)}.")
-                batch = self.loop.on_device(collate(rows[at : at + size], self.plan.pad_id))
+                batch = self.loop.on_device(collate_rows(rows[at : at + size], plan.pad_id))
                 with self.loop.compute_loss_context_manager():
-                    summed, counted = completion_loss(model, batch)
-                total += float(summed)
-                tokens += int(counted)
-        self.last_loss = total / tokens
+                    parts.append(scores_of(row_losses(model, batch), batch))
+                    if plan.objective.needs_baseline:
+                        ratios.append(log_ratios(model, batch).double().cpu())
+        scores = joined(parts, torch.cat(ratios).mean() if ratios else None)
+        whole = Whole(rows=len(rows), tokens=int(scores.tokens[:, 0].sum()))
+        self.last_loss = float(plan.objective.loss(scores, plan.recipe, whole))
         if not math.isfinite(self.last_loss):
             raise _diverged("validation loss", step)
-        self.reporter.validation_point(step=step, loss=self.last_loss)
+        figures = plan.objective.figures(scores, plan.recipe)
+        self.reporter.validation_point(step=step, loss=self.last_loss, figures=figures)
 
     def _sample(self, step: int) -> None:
         assert self.loop is not None
         model = self.loop.model
         answers = []
-        with self.plan.doing("sample"), _apart(model):
+        with self.plan.doing("sample"), apart(model):
             for at, row in enumerate(self.plan.questions):
                 self.plan.time_left.progress(at / len(self.plan.questions))
                 self._tell(step, "Writing an answer to a validation question.")
-                prompt = torch.tensor([row.ids[: row.prompt_length]], device=model.device)
+                prompt = torch.tensor([row.prompt], device=model.device)
                 with self.loop.compute_loss_context_manager():
                     out = model.generate(
                         input_ids=prompt,
@@ -309,7 +291,7 @@ class _Watch(TrainerCallback):
                         eos_token_id=self.plan.stop_id,
                         pad_token_id=self.plan.pad_id,
                     )
-                text = self.plan.tokenizer.decode(out[0, row.prompt_length :], skip_special_tokens=True)
+                text = self.plan.tokenizer.decode(out[0, len(row.prompt) :], skip_special_tokens=True)
                 answers.append((row, text.strip()))
         self.reporter.samples(step=step, answers=answers)
 
@@ -327,6 +309,22 @@ def train(
     resume_from: Path | None,
 ) -> LoopResult:
     """Trains `model` in place until the last planned step, or until the worker must stop."""
+    if plan.objective.needs_reference:
+
+        def tell(share: float, message: str) -> None:
+            plan.time_left.progress(share)
+            reporter.step(step=plan.first_step, message=message, left=plan.seconds_left(plan.first_step))
+
+        if not reference.attach(
+            training_run_id=training_run_id,
+            model=model,
+            plan=plan,
+            device=device,
+            autocast=autocast,
+            tell=tell,
+            stop_asked=stop_asked,
+        ):
+            return LoopResult(stopped=True, steps=plan.first_step, loss_after=None)
     arguments = trainer_arguments(plan, device=device, autocast=autocast, work=work)
     watch = _Watch(plan, reporter, stop_asked)
     loop = _Loop(

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from training.host.undisturbed import Stretches
 from training.methods import Recipe
-from training.runner.data import Encoded, EncodedRow, plan_order
+from training.objectives import SUPERVISED, Objective
+from training.rows import TrainingRow
+from training.runner.data import Encoded, plan_order
 from training.time_left import TimeLeft
 
 if TYPE_CHECKING:
@@ -51,15 +53,16 @@ class TrainingPlan:
         steps: int,
         tokenizer: "PreTrainedTokenizerBase",
         stop_id: int,
+        objective: Objective = SUPERVISED,
         time_left: TimeLeft | None = None,
         stretches: Stretches | None = None,
         questions: int = 2,
         watched: bool = True,
     ) -> None:
-        self.recipe, self.data, self.steps = recipe, data, steps
+        self.recipe, self.data, self.steps, self.objective = recipe, data, steps, objective
         self.tokenizer, self.stop_id = tokenizer, stop_id
         self.pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else stop_id
-        lengths = [len(row.ids) for row in data.train]
+        lengths = [row.tokens for row in data.train]
         self.order = plan_order(lengths, batch_size=recipe.batch_size, steps=steps, seed=recipe.seed)
         # tokens_until[s]: tokens seen after step s, so that a resumed run does not count again.
         per_step = [
@@ -80,7 +83,7 @@ class TrainingPlan:
         self.clock = Clock()
         self.time_left = time_left or TimeLeft(expected={})
         self.stretches = stretches or Stretches("cpu")
-        self._waiting = {"evaluate": 0, "sample": 0}
+        self._waiting = {"reference": int(objective.needs_reference), "evaluate": 0, "sample": 0}
         self.begin_at(0)
 
     # --- time
@@ -89,10 +92,15 @@ class TrainingPlan:
         first = (
             1 if step == 0 and self.watched else 0
         )  # validation loss and answers are measured before the first step too
-        self._waiting = {
+        self.first_step = step
+        self._waiting |= {
             "evaluate": first + sum(at > step for at in self.evaluate_at),
             "sample": first + sum(at > step for at in self.sample_at),
         }
+
+    def reference_is_there(self) -> None:
+        """What the model before training gives to the rows is known, from this attempt or an earlier one."""
+        self._waiting["reference"] = 0
 
     def stepped(self, step: int, *, seconds: float) -> None:
         """Step number `step` took `seconds`."""
@@ -129,9 +137,9 @@ class TrainingPlan:
         return f"Step {step} of {self.steps}, epoch {min(self.epoch(step), self.recipe.epochs):.1f}.{after}"
 
 
-def _questions(rows: list[EncodedRow], count: int) -> list[EncodedRow]:
+def _questions(rows: list[TrainingRow], count: int) -> list[TrainingRow]:
     """Different validation questions, spread evenly over the set, the same ones each time."""
-    by_question: dict[str, EncodedRow] = {}
+    by_question: dict[str, TrainingRow] = {}
     most = min(count, len(rows))
     for part in range(most):
         for row in rows[part * len(rows) // most :]:

@@ -23,6 +23,7 @@ from training.host.machine import multiplies_bfloat16, this_machine, threads
 from training.host.undisturbed import Stretches
 from training.methods import METHODS, Recipe, recipe_from
 from training.models import ModelVersion, TrainingRun
+from training.objectives import OBJECTIVES, recipe_type
 from training.runner.data import encode_rows, stop_id_of
 from training.runner.database import DatabaseReporter
 from training.runner.memory import PeakMemory
@@ -53,7 +54,7 @@ def run(ctx: RunContext) -> None:
         return
     began = time.monotonic()
     method = METHODS[training_run.method]
-    recipe = recipe_from(method.recipe, training_run.recipe)
+    recipe = recipe_from(recipe_type(method.name, training_run.objective), training_run.recipe)
     device = _prepare(ctx, training_run, recipe)
     ctx.report(message="Reading the dataset and counting its tokens.", now=True)
     base_folder = check_present(training_run.base_model.artifact, str(training_run.base_model))
@@ -109,6 +110,7 @@ def _plan(
 ) -> TrainingPlan:
     """The rows as token ids, and the steps that they make."""
     tokenizer = tokenizer_of(base_folder)
+    objective = OBJECTIVES[training_run.objective]
     data = encode_rows(
         _watched(iter_rows(training_run.dataset), ctx),
         tokenizer,
@@ -118,6 +120,7 @@ def _plan(
         most_rows=recipe.most_rows,
         most_validation_rows=recipe.most_validation_rows,
         seed=recipe.seed,
+        objective=objective,
     )
     return TrainingPlan(
         recipe=recipe,
@@ -125,6 +128,7 @@ def _plan(
         steps=steps_of(len(data.train), recipe.batch_size, recipe.epochs),
         tokenizer=tokenizer,
         stop_id=stop_id_of(tokenizer, training_run.base_model.stop_token),
+        objective=objective,
         time_left=_time_left(training_run),
         stretches=Stretches(device),
     )

@@ -87,7 +87,7 @@ def note_progress(
         points,
         update_conflicts=True,
         unique_fields=["training_run", "series", "step"],
-        update_fields=["epoch", "loss", "learning_rate", "tokens_per_second"],
+        update_fields=["epoch", "loss", "learning_rate", "tokens_per_second", "figures"],
     )
     if figures:
         for name, value in figures.items():

@@ -21,6 +21,7 @@ from training.host.code_version import code_version
 from training.methods import METHODS, Method, Recipe, recipe_from
 from training.methods.base import as_values
 from training.models import BaseModel, ModelVersion, TokenCount, TrainingRun
+from training.objectives import OBJECTIVES, SUPERVISED, recipe_type
 from training.services.results import make_base_version
 
 
@@ -37,18 +38,34 @@ class NotLaunchable(Invalid):
         self.preflight = result
 
 
-def recipe_hash(method: str, values: dict[str, Any]) -> str:
-    """SHA-256 over method and settings in canonical JSON: equal recipes have equal hashes."""
-    text = json.dumps({"method": method, "recipe": values}, sort_keys=True, separators=(",", ":"))
+def recipe_hash(method: str, values: dict[str, Any], objective: str = SUPERVISED.name) -> str:
+    """SHA-256 over method, objective and settings in canonical JSON: equal recipes have equal hashes."""
+    named = {"method": method, "recipe": values}
+    # Left out for supervised runs, so that their hashes are those of runs before there were objectives.
+    if objective != SUPERVISED.name:
+        named["objective"] = objective
+    text = json.dumps(named, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def check(
-    *, by: User, project: Project, base_model: BaseModel, dataset: DatasetVersion, method: str, recipe: Recipe
+    *,
+    by: User,
+    project: Project,
+    base_model: BaseModel,
+    dataset: DatasetVersion,
+    method: str,
+    recipe: Recipe,
+    objective: str = SUPERVISED.name,
 ) -> preflight.Preflight:
     """The preflight. If rows are not counted yet, a worker starts to count them."""
     result = preflight.check(
-        project=project, base_model=base_model, dataset=dataset, method=method, recipe=recipe
+        project=project,
+        base_model=base_model,
+        dataset=dataset,
+        method=method,
+        recipe=recipe,
+        objective=objective,
     )
     if result.counting is not None and result.counting.run is None:
         count_tokens(by=by, project=project, base_model=base_model, dataset=dataset)
@@ -63,17 +80,27 @@ def launch(
     dataset: DatasetVersion,
     method: str,
     recipe: dict[str, Any] | None = None,
+    objective: str = SUPERVISED.name,
     note: str = "",
 ) -> TrainingRun:
     """Queues a training run. NotLaunchable, with every problem at once, when the preflight finds problems.
 
-    `recipe` holds settings that differ from the method's defaults.
+    `recipe` holds settings that differ from the defaults of method and objective.
     """
     if method not in METHODS:
         raise Invalid("No such method.", fields={"method": ["Choose one of " + ", ".join(METHODS) + "."]})
-    settings = recipe_from(METHODS[method].recipe, recipe or {})
+    if objective not in OBJECTIVES:
+        names = ", ".join(OBJECTIVES)
+        raise Invalid("No such objective.", fields={"objective": [f"Choose one of {names}."]})
+    settings = recipe_from(recipe_type(method, objective), recipe or {})
     result = check(
-        by=by, project=project, base_model=base_model, dataset=dataset, method=method, recipe=settings
+        by=by,
+        project=project,
+        base_model=base_model,
+        dataset=dataset,
+        method=method,
+        recipe=settings,
+        objective=objective,
     )
     if not result.ok:
         raise NotLaunchable(result)
@@ -83,6 +110,7 @@ def launch(
         base_model=base_model,
         dataset=dataset,
         method=METHODS[method],
+        objective=objective,
         recipe=settings,
         estimate=result.estimate,
         note=note,
@@ -97,6 +125,7 @@ def _queue(
     base_model: BaseModel,
     dataset: DatasetVersion,
     method: Method,
+    objective: str,
     recipe: Recipe,
     estimate: Estimate | None,
     note: str,
@@ -119,8 +148,9 @@ def _queue(
         base_model=base_model,
         dataset=dataset,
         method=method.name,
+        objective=objective,
         recipe=values,
-        recipe_hash=recipe_hash(method.name, values),
+        recipe_hash=recipe_hash(method.name, values, objective),
         note=one_line(note, most=300),
         code_version=code_version(),
         serving_plan=method.serving(recipe).label,

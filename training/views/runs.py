@@ -18,11 +18,19 @@ from core.lists.params import Params
 from core.models import Role, Run
 from core.roles import READERS
 from training import preflight, queries, services
-from training.curves import NOTE, loss_series
+from training.curves import loss_note, loss_series, preference_charts, preference_note
 from training.filters import CompareForm, TrainingRunFilter
 from training.forms import COMMON, LaunchForm, kept_settings
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import MetricPoint, ModelVersion, TrainingRun
+from training.objectives import (
+    OBJECTIVES,
+    PREFERENCE_FIGURES,
+    SUPERVISED,
+    Objective,
+    known_recipe_type,
+    recipe_type,
+)
 from training.queries import SampleRow
 from training.views.subnav import training_subnav
 
@@ -61,11 +69,13 @@ def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
         if earlier is not None:
             kept = {
                 "method": earlier.method,
+                "objective": earlier.objective,
                 "base_model": earlier.base_model_id,
                 "dataset": earlier.dataset_id,
             }
             values = {**earlier.recipe, **kept, "note": earlier.note} | values
-    return kept_settings(request.GET, str(values.get("method", ""))) | values
+    objective = str(values.get("objective", "")) or SUPERVISED.name
+    return kept_settings(request.GET, str(values.get("method", "")), objective) | values
 
 
 def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | None]:
@@ -80,7 +90,11 @@ def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | 
     }
     for name, default in (("base_model", base_model), ("dataset", dataset)):
         values[name] = form.initial.get(name) or default.pk
-    values |= {"method": form.chosen.name, "note": form.initial.get("note", "")}
+    values |= {
+        "method": form.chosen.name,
+        "objective": form.chosen_objective.name,
+        "note": form.initial.get("note", ""),
+    }
     bound = LaunchForm(form.project, form.chosen.name, values)
     if not bound.is_valid():
         wrong = any(name in bound.errors for name in (setting.name for setting in form.settings))
@@ -117,6 +131,7 @@ def launch(request: HttpRequest, access: Access) -> HttpResponse:
         form, result = _check_initial(form)
     context = {
         **_preflight_context(form, result),
+        "objective": form.chosen_objective,
         "has_bases": form.objects("base_model").exists(),
         "has_datasets": form.objects("dataset").exists(),
     }
@@ -143,6 +158,7 @@ def _preflight_context(form: LaunchForm, result: preflight.Preflight | None) -> 
 
 _PART_NAMES = {
     "load": "start",
+    "reference": "answers before training",
     "train": "training",
     "evaluate": "validation loss",
     "sample": "sample answers",
@@ -181,6 +197,10 @@ class LiveContext(TypedDict):
     run: Run
     chart: SafeString
     chart_note: str
+    preference_charts: list[tuple[str, SafeString]]
+    preference_note: str
+    preference_figures: list[tuple[str, float | None, float | None]]
+    objective: Objective | None
     place: int | None
     loss_now: MetricPoint | None
     samples: list[SampleRow]
@@ -193,21 +213,32 @@ class LiveContext(TypedDict):
 
 def _live_context(access: Access, training_run: TrainingRun) -> LiveContext:
     points = queries.points_of(training_run)
+    objective = OBJECTIVES.get(training_run.objective)
+    unit = ", in nats per completion token" if objective is SUPERVISED else ""
     chart = line_chart(
         series=loss_series(points),
-        label=f"Loss of {training_run} by step, in nats per completion token",
+        label=f"Loss of {training_run} by step{unit}",
         x_title="step",
         y_title="loss",
         x_max=training_run.planned_steps or None,
     )
     last = points["validation"][-1] if points["validation"] else None
-    method = METHODS.get(training_run.method)
+    measured = [point for point in points["validation"] if point.figures]
     spent = sum(training_run.measured.values()) if training_run.measured else None
     return {
         "training_run": training_run,
         "run": training_run.run,
         "chart": chart,
-        "chart_note": NOTE,
+        "chart_note": loss_note(objective),
+        "preference_charts": preference_charts(training_run, measured),
+        "preference_note": preference_note(objective),
+        "preference_figures": [
+            (label, measured[0].figures.get(name), measured[-1].figures.get(name))
+            for name, label in PREFERENCE_FIGURES
+        ]
+        if measured
+        else [],
+        "objective": objective,
         "place": queries.queue_position(training_run.run),
         "loss_now": last,
         "samples": queries.sample_table(training_run),
@@ -218,24 +249,29 @@ def _live_context(access: Access, training_run: TrainingRun) -> LiveContext:
             and training_run.undisturbed_speed
             and training_run.tokens_per_second < SLOWED_SHARE * training_run.undisturbed_speed
         ),
-        "recipe_words": method.describe(recipe_from(method.recipe, training_run.recipe)) if method else "",
+        "recipe_words": _recipe_words(training_run),
         "version": getattr(training_run, "model_version", None),
     }
+
+
+def _recipe_words(training_run: TrainingRun) -> str:
+    """ "r 16, lr 5e-4, 2 epochs"; "" for a run of an unknown method or objective."""
+    known = known_recipe_type(training_run.method, training_run.objective)
+    return METHODS[training_run.method].describe(recipe_from(known, training_run.recipe)) if known else ""
 
 
 @project_page(*READERS)
 @require_safe
 def run(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     training_run = _training_run(access, number)
-    method = METHODS.get(training_run.method)
+    known = known_recipe_type(training_run.method, training_run.objective)
     context = {
         **_live_context(access, training_run),
-        "method": method,
+        "method": METHODS.get(training_run.method),
         "settings": [
-            (setting, setting.shown(training_run.recipe.get(setting.name)))
-            for setting in settings_of(method.recipe)
+            (setting, setting.shown(training_run.recipe.get(setting.name))) for setting in settings_of(known)
         ]
-        if method
+        if known
         else [],
         "is_admin": access.has(Role.ADMIN),
     }
@@ -285,13 +321,14 @@ def _differences(a: TrainingRun, b: TrainingRun) -> list[tuple[str, Any, Any]]:
     rows: list[tuple[str, Any, Any]] = [
         ("Base model", a.base_model, b.base_model),
         ("Dataset", a.dataset, b.dataset),
+        ("Learns from", OBJECTIVES[a.objective].label, OBJECTIVES[b.objective].label),
         ("Method", METHODS[a.method].label, METHODS[b.method].label),
         ("Code", a.code_version, b.code_version),
     ]
     labels = {
         setting.name: setting.label
-        for name in (a.method, b.method)
-        for setting in settings_of(METHODS[name].recipe)
+        for run in (a, b)
+        for setting in settings_of(recipe_type(run.method, run.objective))
     }
     for name, label in labels.items():
         rows.append((label, a.recipe.get(name, "–"), b.recipe.get(name, "–")))

@@ -15,11 +15,12 @@ from core.roles import READERS
 from dataset.queries.withdrawals import withdrawals_in
 from training import losses, queries, services
 from training.archive import archive_response
-from training.curves import NOTE, loss_series
+from training.curves import loss_note, loss_series
 from training.filters import VersionFilter
 from training.lineage import origin_of
 from training.links import version_links
 from training.models import ModelVersion
+from training.objectives import OBJECTIVES
 from training.views.subnav import training_subnav
 
 
@@ -60,7 +61,9 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "people": queries.people_trained_on(version.training_run),
         "withdrawn": withdrawals_in(version.training_run.dataset) if version.training_run else [],
         "chart": chart,
-        "chart_note": NOTE,
+        "chart_note": loss_note(OBJECTIVES.get(version.training_run.objective))
+        if version.training_run
+        else "",
         "links": version_links(access, version),
         "is_admin": access.has(Role.ADMIN),
         "can_check_files": access.has(Role.ADMIN)

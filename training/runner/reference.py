@@ -1,0 +1,153 @@
+"""The log-probabilities of all answers by the model as it was before training, for objectives that compare with it.
+
+They never change, so they are computed once, before the first step, and kept beside the run's checkpoints: a step then needs one
+model in memory and one pass over its rows, and a resumed run uses the same numbers. Imports torch, as `training.runner.loop` does.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from training import checkpoints
+from training.estimates import CHECKPOINT_SECONDS
+from training.rows import EncodedRow, PreferenceRow, TrainingRow
+from training.runner.data import collate
+from training.runner.plan import TrainingPlan
+from training.runner.scoring import apart, row_losses
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+FILE = "reference.json"
+# Initialisations of LoRA that take a part out of the base weights: without the adapter such a model is not the base model.
+_CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+
+
+class Teller(Protocol):
+    """Shows the work; may raise RunCancelled or RunLost."""
+
+    def __call__(self, share: float, message: str) -> None: ...
+
+
+@contextmanager
+def as_reference(model: "PreTrainedModel | PeftModel") -> Iterator[None]:
+    """The model as the base model answers. It must not have been trained yet.
+
+    An adapter is switched off. Where that is not the base model, and for a model without one, the untrained model itself is the
+    reference.
+    """
+    from peft import PeftModel
+
+    if isinstance(model, PeftModel) and not _changes_base(model):
+        with model.disable_adapter():
+            yield
+    else:
+        yield
+
+
+def _changes_base(model: "PeftModel") -> bool:
+    starts = [getattr(config, "init_lora_weights", None) for config in model.peft_config.values()]
+    return any(isinstance(start, str) and start.startswith(_CHANGES_BASE) for start in starts)
+
+
+def attach(
+    *,
+    training_run_id: int,
+    model: "PreTrainedModel | PeftModel",
+    plan: TrainingPlan,
+    device: str,
+    autocast: bool,
+    tell: Teller,
+    stop_asked: Callable[[], bool],
+) -> bool:
+    """Gives every row of the plan its reference, computed or read again; `model` is untrained. False when the worker must stop before
+    it is complete; what is computed by then is kept."""
+    sequences = [
+        sequence for row in [*plan.data.train, *plan.data.validation] for sequence in _sequences(row)
+    ]
+    # The longest first, so that a machine with too little memory fails at once.
+    order = sorted(range(len(sequences)), key=lambda at: (-sequences[at].tokens, at))
+    kept = _Kept(checkpoints.folder_of(training_run_id) / FILE, _digest(sequences))
+    found = kept.read()
+    size = plan.recipe.rows_at_once * plan.objective.answers_per_row
+    if len(found) < len(order):
+        model.to(device)
+        with plan.doing("reference"), apart(model), as_reference(model):
+            written = time.monotonic()
+            while len(found) < len(order):
+                tell(
+                    len(found) / len(order),
+                    f"Asking the model before training, answer {len(found) + 1:,} of {len(order):,}.",
+                )
+                batch = collate([sequences[at] for at in order[len(found) : len(found) + size]], plan.pad_id)
+                moved = {
+                    name: value.to(device) if isinstance(value, torch.Tensor) else value
+                    for name, value in batch.items()
+                }
+                with torch.autocast(device, dtype=torch.bfloat16, enabled=autocast):
+                    found += (-row_losses(model, moved)).tolist()
+                if stop_asked():
+                    kept.write(found)
+                    return False
+                if time.monotonic() - written >= CHECKPOINT_SECONDS:
+                    kept.write(found)
+                    written = time.monotonic()
+            kept.write(found)
+    plan.reference_is_there()
+    by_sequence = dict(zip(order, found, strict=True))
+    values = iter([by_sequence[at] for at in range(len(sequences))])
+    for rows in (plan.data.train, plan.data.validation):
+        rows[:] = [_with_reference(row, values) for row in rows]
+    return True
+
+
+def _sequences(row: TrainingRow) -> list[EncodedRow]:
+    unrelated = row.unrelated if isinstance(row, PreferenceRow) else None
+    return [*row.answers, *([unrelated] if unrelated is not None else [])]
+
+
+def _with_reference(row: TrainingRow, values: Iterator[float]) -> TrainingRow:
+    assert isinstance(row, PreferenceRow)  # an objective with a reference makes no others
+    reference = tuple(next(values) for _ in row.answers)
+    unrelated = next(values) if row.unrelated is not None else None
+    return replace(row, reference=reference, unrelated_reference=unrelated)
+
+
+def _digest(sequences: list[EncodedRow]) -> str:
+    """Names exactly what was asked, so that numbers of other rows are never taken for these."""
+    digest = hashlib.sha256()
+    for sequence in sequences:
+        digest.update(json.dumps([sequence.prompt_length, sequence.ids]).encode())
+    return digest.hexdigest()
+
+
+class _Kept:
+    """The numbers on disk, as many as there are so far, in the order in which they are computed."""
+
+    def __init__(self, path: Path, digest: str) -> None:
+        self.path, self.digest = path, digest
+
+    def read(self) -> list[float]:
+        if not self.path.is_file():
+            return []
+        values = json.loads(self.path.read_text())
+        return list(values["log_probs"]) if values["of"] == self.digest else []
+
+    def write(self, log_probs: list[float]) -> None:
+        """Complete or not at all."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        staged = self.path.with_name(f".{FILE}")
+        with staged.open("w") as file:
+            json.dump({"of": self.digest, "log_probs": log_probs}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        staged.replace(self.path)
