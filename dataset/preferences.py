@@ -64,7 +64,10 @@ class Outside(StrEnum):
 
 # Each continues a number.
 OUTSIDE_LABELS = {
-    Outside.NOT_CLOSED: ("rating of a campaign that is not closed", "ratings of campaigns that are not closed"),
+    Outside.NOT_CLOSED: (
+        "rating of a campaign that is not closed",
+        "ratings of campaigns that are not closed",
+    ),
     Outside.SET_ASIDE: ("rating that was set aside", "ratings that were set aside"),
     Outside.IN_DOUBT: (
         "rating of an answer that may come from other weights",
@@ -129,7 +132,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Vote:
+class Opinion:
     """What one person said of a pair. `source` is a Take, `key` names what it stands in ("comparison:12"), `by` is the id of
     a user."""
 
@@ -139,10 +142,10 @@ class Vote:
     said: Said
     at: datetime
 
-    def turned(self) -> "Vote":
+    def turned(self) -> "Opinion":
         """The same of the pair with a and b exchanged."""
         other = {Said.A: Said.B, Said.B: Said.A}.get(self.said, self.said)
-        return Vote(self.source, self.key, self.by, other, self.at)
+        return Opinion(self.source, self.key, self.by, other, self.at)
 
 
 @dataclass
@@ -158,37 +161,37 @@ class Judged:
     b: str
     a_from: str = ""
     b_from: str = ""
-    votes: list[Vote] = field(default_factory=list)
+    opinions: list[Opinion] = field(default_factory=list)
     settled: bool = False
 
 
 @dataclass(frozen=True)
 class Found:
-    """A row: `completion` is better than `rejected`; one of them is empty when only the other one was judged. In `votes`, a is the
+    """A row: `completion` is better than `rejected`; one of them is empty when only the other one was judged. In `opinions`, a is the
     completion and b the rejected answer."""
 
     completion: str
     rejected: str
     completion_from: str
     rejected_from: str
-    votes: tuple[Vote, ...]
+    opinions: tuple[Opinion, ...]
 
 
-def latest(votes: Iterable[Vote]) -> list[Vote]:
-    """One vote for each person, the last one. Votes of nobody known count each."""
-    kept: dict[Any, Vote] = {}
-    for vote in sorted(votes, key=lambda vote: (vote.at, vote.key)):
-        kept[vote.key if vote.by is None else vote.by] = vote
+def latest(opinions: Iterable[Opinion]) -> list[Opinion]:
+    """One opinion for each person, the last one. Opinions of nobody known count each."""
+    kept: dict[Any, Opinion] = {}
+    for opinion in sorted(opinions, key=lambda opinion: (opinion.at, opinion.key)):
+        kept[opinion.key if opinion.by is None else opinion.by] = opinion
     return list(kept.values())
 
 
-def outcome(votes: Sequence[Vote], choice: Choice) -> Said | Outside:
+def outcome(opinions: Sequence[Opinion], choice: Choice) -> Said | Outside:
     """What the people say together. Everybody who judged the pair counts in the share, those who said “equal” too."""
-    if len(votes) < choice.raters:
+    if len(opinions) < choice.raters:
         return Outside.FEW
-    said, most = Counter(vote.said for vote in votes).most_common(1)[0]
+    said, most = Counter(opinion.said for opinion in opinions).most_common(1)[0]
     # As the shares are above one half, no second outcome can reach them.
-    if most < choice.agreement * len(votes) - 1e-9 or 2 * most <= len(votes):
+    if most < choice.agreement * len(opinions) - 1e-9 or 2 * most <= len(opinions):
         return Outside.DISAGREE
     return said
 
@@ -204,16 +207,16 @@ def found_rows(pairs: Sequence[Judged], choice: Choice, outside: Counter[str]) -
         if pair.a.strip() == pair.b.strip():
             outside[Outside.SAME] += 1
             continue
-        votes = latest(pair.votes)
-        said = outcome(votes, Choice() if pair.settled else choice)
+        opinions = latest(pair.opinions)
+        said = outcome(opinions, Choice() if pair.settled else choice)
         if said == Said.A:
-            rows.append(Found(pair.a, pair.b, pair.a_from, pair.b_from, tuple(votes)))
+            rows.append(Found(pair.a, pair.b, pair.a_from, pair.b_from, tuple(opinions)))
         elif said == Said.B:
-            turned = tuple(vote.turned() for vote in votes)
+            turned = tuple(opinion.turned() for opinion in opinions)
             rows.append(Found(pair.b, pair.a, pair.b_from, pair.a_from, turned))
         elif said == Said.BOTH_BAD:
-            bad.append(Found("", pair.a, "", pair.a_from, tuple(vote.turned() for vote in votes)))
-            bad.append(Found("", pair.b, "", pair.b_from, tuple(votes)))
+            bad.append(Found("", pair.a, "", pair.a_from, tuple(opinion.turned() for opinion in opinions)))
+            bad.append(Found("", pair.b, "", pair.b_from, tuple(opinions)))
         else:
             outside[Outside.TIE if said == Said.TIE else said] += 1
     return rows + _only_bad(bad, rows, outside)
@@ -232,7 +235,7 @@ def _only_bad(bad: list[Found], rows: list[Found], outside: Counter[str]) -> lis
         elif text in kept:
             outside[Outside.REPEATED] += 1
             before = kept[text]
-            kept[text] = Found("", text, "", before.rejected_from, before.votes + row.votes)
+            kept[text] = Found("", text, "", before.rejected_from, before.opinions + row.opinions)
         else:
             kept[text] = row
     return list(kept.values())

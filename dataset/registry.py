@@ -78,7 +78,7 @@ class PreferenceFinder:
 
     `judged` gives the pairs of a project that a choice takes, those of one prompt one after the other, read by one statement; what it
     leaves out it adds to the counter by dataset.preferences.Outside. `state` is what a stamp of all that is made of. `campaigns` are
-    the names that can be chosen, each with a few words on it. `pages` gives the addresses of what keys of its votes name
+    the names that can be chosen, each with a few words on it. `pages` gives the addresses of what keys of its opinions name
     ("comparison:12"), where they are known. `models` says whose primary keys these are ({"comparison": "evaluation.Comparison"}).
     """
 

@@ -75,7 +75,7 @@ class DatasetVersion(models.Model):
         default=dict,
         help_text="total, train, validation, test, slices: {slice: {split: rows}}, withheld, withheld_near, withheld_marked, "
         "withheld_rules: {data rule: rows}, untested: {slice: why}, near: {groups, clusters, rows, largest}, validation_near_train; of preferences "
-        "also preferences: {judged, votes, pairs, liked, disliked, taken: {source: rows}, outside: {reason: number}}",
+        "also preferences: {judged, judgements, pairs, liked, disliked, taken: {source: rows}, outside: {reason: number}}",
     )
     changes_seen = models.BigIntegerField(
         null=True,

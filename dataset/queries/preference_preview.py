@@ -22,13 +22,13 @@ WHOLE = 10_000
 
 @dataclass(frozen=True)
 class PreferencePreview:
-    """What a freeze would take now. `judged` pairs have `votes`; `shapes` counts the rows that they give ("pairs", "liked", "disliked"),
+    """What a freeze would take now. `judged` pairs have `judgements`; `shapes` counts the rows that they give ("pairs", "liked", "disliked"),
     `taken` those of each source, `outside` what is left out by its reason (dataset.preferences.Outside). `counts` is as
     DatasetVersion.counts would be; None when there are no rows, or more than WHOLE: then it is not `whole`, and the others are those of
     the first rows."""
 
     judged: int = 0
-    votes: int = 0
+    judgements: int = 0
     shapes: dict[str, int] = field(default_factory=dict)
     taken: dict[str, int] = field(default_factory=dict)
     outside: dict[str, int] = field(default_factory=dict)
@@ -67,7 +67,7 @@ def preference_preview(
             whole = False
             break
         shapes[shape_of(row.found)] += 1
-        taken.update({vote.source for vote in row.found.votes})
+        taken.update({opinion.source for opinion in row.found.opinions})
         give(planner, number, row)
     counts = None
     if len(planner) and whole:
@@ -75,7 +75,7 @@ def preference_preview(
         counts = planner.plan(decided_splits(project)).counts
     return PreferencePreview(
         judged=collector.judged,
-        votes=collector.votes,
+        judgements=collector.judgements,
         shapes=dict(shapes),
         taken=dict(taken),
         outside=dict(collector.outside),

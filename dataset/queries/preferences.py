@@ -19,7 +19,7 @@ from core.marks import known_marks
 from core.models import Project
 from dataset.data_rules import Rules
 from dataset.planning import Planner
-from dataset.preferences import Choice, Found, Judged, Outside, Said, Take, Vote, found_rows
+from dataset.preferences import Choice, Found, Judged, Opinion, Outside, Said, Take, found_rows
 from dataset.registry import preference_finders
 from dataset.rows import body_hash, canonical_body
 
@@ -29,7 +29,7 @@ _FEEDBACK = (Example.Origin.RATING, Example.Origin.CHAT)
 
 @dataclass(frozen=True)
 class PreferenceRow:
-    """A row to be: `found` are its answers and votes, `body` its canonical JSON. `rule` (a DataRule) or `mark` (a control mark) says
+    """A row to be: `found` are its answers and opinions, `body` its canonical JSON. `rule` (a DataRule) or `mark` (a control mark) says
     why it must be withheld."""
 
     found: Found
@@ -77,27 +77,27 @@ def _of_examples(project: Project, choice: Choice) -> Iterator[Judged]:
     for revision, pk, completion, rejected, origin, by, at in rows.iterator(chunk_size=2000):
         feedback = origin in _FEEDBACK
         source = Take.CORRECTIONS if feedback else Take.EXAMPLES
-        vote = Vote(str(source), f"example:{pk}", by, Said.A, at)
+        opinion = Opinion(str(source), f"example:{pk}", by, Said.A, at)
         yield Judged(
             revision,
             completion,
             rejected,
             "people" if feedback else "",
             "a model" if feedback else "",
-            [vote],
+            [opinion],
             settled=True,
         )
 
 
 class Collector:
-    """Reads the rows of a choice. After `rows`, `outside` counts what is left out by its reason, `judged` the pairs, and `votes` what
+    """Reads the rows of a choice. After `rows`, `outside` counts what is left out by its reason, `judged` the pairs, and `opinions` what
     people said of them."""
 
     def __init__(self, project: Project, choice: Choice, rules: Rules) -> None:
         self._project, self._choice, self._rules = project, choice, rules
         self._marks = known_marks()
         self.outside: Counter[str] = Counter()
-        self.judged = self.votes = 0
+        self.judged = self.judgements = 0
 
     def rows(self) -> Iterator[PreferenceRow]:
         """Each row once, in the order of reading. Its texts are in memory, no others."""
@@ -125,7 +125,7 @@ class Collector:
         for revision, of_prompt in groupby(pairs, key=lambda pair: pair.revision):
             all_pairs = list(of_prompt)
             self.judged += len(all_pairs)
-            self.votes += sum(len(pair.votes) for pair in all_pairs)
+            self.judgements += sum(len(pair.opinions) for pair in all_pairs)
             for row in found_rows(all_pairs, self._choice, self.outside):
                 yield revision, row
 
@@ -201,4 +201,3 @@ def shape_of(found: Found) -> str:
     if found.completion and found.rejected:
         return "pairs"
     return "liked" if found.completion else "disliked"
-

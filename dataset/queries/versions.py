@@ -45,9 +45,7 @@ def ready_datasets(project: Project, kind: str = "") -> QuerySet[DatasetVersion]
     return ready.filter(kind=kind) if kind else ready
 
 
-def newest_ready(
-    project: Project, kind: str = DatasetVersion.Kind.SUPERVISED.value
-) -> DatasetVersion | None:
+def newest_ready(project: Project, kind: str = DatasetVersion.Kind.SUPERVISED.value) -> DatasetVersion | None:
     return ready_datasets(project, kind).first()
 
 

@@ -39,7 +39,7 @@ _SAID = {Said.A: Judgement.Said.COMPLETION, Said.B: Judgement.Said.REJECTED, Sai
 
 @dataclass(frozen=True)
 class _Kept:
-    """A row that was read; its body is in the file. `votes` and the like are in `found`, whose texts are empty."""
+    """A row that was read; its body is in the file. `opinions` and the like are in `found`, whose texts are empty."""
 
     example: int
     revision: int
@@ -135,16 +135,16 @@ def _kept(row: PreferenceRow, *, at: int) -> _Kept:
         text_hash=text_hash(answered, found.rejected),
         has_rejected=bool(found.rejected),
         shape=shape_of(found),
-        found=Found("", "", found.completion_from, found.rejected_from, found.votes),
+        found=Found("", "", found.completion_from, found.rejected_from, found.opinions),
     )
 
 
 def _counts(collector: Collector, chosen: list[_Kept]) -> dict[str, Any]:
     shapes = Counter(row.shape for row in chosen)
-    taken = Counter(source for row in chosen for source in {vote.source for vote in row.found.votes})
+    taken = Counter(source for row in chosen for source in {opinion.source for opinion in row.found.opinions})
     return {
         "judged": collector.judged,
-        "votes": collector.votes,
+        "judgements": collector.judgements,
         **{shape: shapes[shape] for shape in ("pairs", "liked", "disliked")},
         "taken": dict(sorted(taken.items())),
         "outside": dict(sorted(collector.outside.items())),
@@ -198,9 +198,7 @@ def _write(
                 split = plan.splits[row.group]
                 content.add(row.row_hash, split)
                 body = os.pread(kept.fileno(), row.size, row.at)
-                head = line_head(
-                    example=row.example, position=position, revision=row.number, split=split
-                )
+                head = line_head(example=row.example, position=position, revision=row.number, split=split)
                 # Both objects are canonical JSON: they are joined without parsing the body again.
                 file.write(head + body[1:] + b"\n")
                 table.append(_table_row(dataset, row, position, split, variants[row.example]))
@@ -213,9 +211,7 @@ def _write(
     return content.hexdigest()
 
 
-def _table_row(
-    dataset: DatasetVersion, row: _Kept, position: int, split: str, variant: int
-) -> DatasetRow:
+def _table_row(dataset: DatasetVersion, row: _Kept, position: int, split: str, variant: int) -> DatasetRow:
     return DatasetRow(
         dataset=dataset,
         example_id=row.example,
@@ -233,14 +229,14 @@ def _table_row(
 
 def _judgements(stored: list[DatasetRow], rows: list[_Kept]) -> Iterator[Judgement]:
     for row, kept in zip(stored, rows, strict=True):
-        for vote in kept.found.votes:
+        for opinion in kept.found.opinions:
             yield Judgement(
                 row=row,
-                source=vote.source,
-                key=vote.key,
-                by_id=vote.by,
-                said=_SAID[vote.said],
-                at=vote.at,
+                source=opinion.source,
+                key=opinion.key,
+                by_id=opinion.by,
+                said=_SAID[opinion.said],
+                at=opinion.at,
                 completion_from=kept.found.completion_from[:200],
                 rejected_from=kept.found.rejected_from[:200],
             )

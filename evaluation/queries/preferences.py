@@ -9,13 +9,24 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from django.db.models import Avg, BigIntegerField, Count, Func, OuterRef, QuerySet, Subquery, Sum, TextField, Value
+from django.db.models import (
+    Avg,
+    BigIntegerField,
+    Count,
+    Func,
+    OuterRef,
+    QuerySet,
+    Subquery,
+    Sum,
+    TextField,
+    Value,
+)
 from django.db.models.functions import Cast, Coalesce, Concat
 from django.urls import reverse
 
 from core.models import Project
 from core.wording import counted
-from dataset.preferences import Choice, Judged, Outside, Said, Take, Vote
+from dataset.preferences import Choice, Judged, Opinion, Outside, Said, Take
 from evaluation.models import Campaign, CampaignAnswer, Comparison, Rating, Score
 from training.models import ModelVersion
 
@@ -68,12 +79,12 @@ def judged(project: Project, choice: Choice, outside: Counter[str]) -> Iterator[
             if why := _left_out(set_aside, status, doubt_a or doubt_b):
                 outside[why] += 1
                 continue
-            vote = _vote(choice, comparison, rater, said, at, (mean_a, mean_b))
+            opinion = _opinion(choice, comparison, rater, said, at, (mean_a, mean_b))
             # Sides are shuffled for each rater: the pair is the same with its answers in any order.
             if a > b:
-                a, b, by_a, by_b, vote = b, a, by_b, by_a, vote.turned()
+                a, b, by_a, by_b, opinion = b, a, by_b, by_a, opinion.turned()
             pair = pairs.setdefault((a, b), Judged(revision, a, b, names.get(by_a, ""), names.get(by_b, "")))
-            pair.votes.append(vote)
+            pair.opinions.append(opinion)
         yield from pairs.values()
 
 
@@ -95,9 +106,14 @@ def _left_out(set_aside: datetime | None, status: str, doubt: str) -> str:
     return Outside.IN_DOUBT if doubt else ""
 
 
-def _vote(
-    choice: Choice, comparison: int, rater: int, said: str, at: datetime, means: tuple[float | None, float | None]
-) -> Vote:
+def _opinion(
+    choice: Choice,
+    comparison: int,
+    rater: int,
+    said: str,
+    at: datetime,
+    means: tuple[float | None, float | None],
+) -> Opinion:
     """What the rater preferred counts. Scores count where the rater preferred none, or where only scores are taken; two answers that are
     both bad are never a pair."""
     compared = Take.COMPARISONS in choice.take
@@ -106,7 +122,7 @@ def _vote(
         source, meant = Take.SCORES, _by_scores(*means, least=choice.difference)
     elif not compared:
         source, meant = Take.SCORES, Said.TIE
-    return Vote(str(source), f"comparison:{comparison}", rater, meant, at)
+    return Opinion(str(source), f"comparison:{comparison}", rater, meant, at)
 
 
 def _by_scores(a: float | None, b: float | None, *, least: float) -> Said:
@@ -118,7 +134,7 @@ def _by_scores(a: float | None, b: float | None, *, least: float) -> Said:
 def state(project: Project, choice: Choice) -> list[object]:
     """What changes when a rating, its scores or the state of a campaign does. Two queries."""
     words = [Cast("pk", TextField()), Value(":"), Cast("changed_at", TextField()), Value(":")]
-    aside = Coalesce(Cast("set_aside_at", TextField()), Value(""))
+    aside = Coalesce(Cast("set_aside_at", TextField()), Value(""), output_field=TextField())
     hashed = Func(
         Concat(*words, aside, output_field=TextField()),
         Value(0),

@@ -7,22 +7,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset.preferences import Choice, Judged, Outside, Said, Vote, found_rows, latest, outcome, outside_words
+from dataset.preferences import (
+    Choice,
+    Judged,
+    Opinion,
+    Outside,
+    Said,
+    found_rows,
+    latest,
+    outcome,
+    outside_words,
+)
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def votes(said: str, source: str = "comparisons") -> list[Vote]:
-    """A vote for each letter, by different people: a, b, t (equal), x (both bad)."""
+def opinions(said: str, source: str = "comparisons") -> list[Opinion]:
+    """A opinion for each letter, by different people: a, b, t (equal), x (both bad)."""
     meant = {"a": Said.A, "b": Said.B, "t": Said.TIE, "x": Said.BOTH_BAD}
     return [
-        Vote(source, f"comparison:{at}", at + 1, meant[letter], START + timedelta(minutes=at))
+        Opinion(source, f"comparison:{at}", at + 1, meant[letter], START + timedelta(minutes=at))
         for at, letter in enumerate(said)
     ]
 
 
 def pair(said: str, a: str = "Good.", b: str = "Bad.", **more) -> Judged:
-    return Judged(1, a, b, "version 2", "version 1", votes(said), **more)
+    return Judged(1, a, b, "version 2", "version 1", opinions(said), **more)
 
 
 def rows(*pairs: Judged, **choice) -> tuple[list[tuple[str, str]], dict[str, int]]:
@@ -42,7 +52,7 @@ def rows(*pairs: Judged, **choice) -> tuple[list[tuple[str, str]], dict[str, int
     ],
 )  # fmt: skip
 def test_the_outcome_is_what_enough_of_the_people_say(said, agreement, expected):
-    assert outcome(votes(said), Choice(agreement=agreement)) == expected
+    assert outcome(opinions(said), Choice(agreement=agreement)) == expected
 
 
 def test_a_pair_that_too_few_people_judged_gives_nothing():
@@ -62,7 +72,7 @@ def test_the_answer_that_people_preferred_is_the_completion():
 def test_turned_rows_keep_who_answered_and_what_was_said():
     (row,) = found_rows([pair("bba")], Choice(), Counter())
     assert (row.completion_from, row.rejected_from) == ("version 1", "version 2")
-    assert [vote.said for vote in row.votes] == [Said.A, Said.A, Said.B]
+    assert [opinion.said for opinion in row.opinions] == [Said.A, Said.A, Said.B]
 
 
 def test_both_bad_gives_two_bad_answers_and_equal_gives_nothing():
@@ -90,10 +100,10 @@ def test_equal_and_empty_answers_give_nothing():
 
 
 def test_the_last_word_of_a_person_counts():
-    early, late = votes("ab")
-    changed = Vote("comparisons", "comparison:9", early.by, Said.B, late.at)
+    early, late = opinions("ab")
+    changed = Opinion("comparisons", "comparison:9", early.by, Said.B, late.at)
     assert latest([changed, early]) == [changed]
-    nobody = [Vote("examples", f"example:{n}", None, Said.A, START) for n in (1, 2)]
+    nobody = [Opinion("examples", f"example:{n}", None, Said.A, START) for n in (1, 2)]
     assert latest(nobody) == nobody
 
 
@@ -109,7 +119,7 @@ def test_turning_a_pair_around_turns_its_row(said: str, agreement: float):
 @given(st.text(alphabet="abtx", min_size=1, max_size=9))
 def test_at_most_one_outcome_reaches_the_share(said: str):
     counts = Counter(said)
-    result = outcome(votes(said), Choice(agreement=0.51))
+    result = outcome(opinions(said), Choice(agreement=0.51))
     assert (result == Outside.DISAGREE) == (2 * max(counts.values()) <= len(said))
 
 

@@ -76,7 +76,9 @@ def answer(side: str, prompt: int) -> str:
     return f"**Answer** {side} to question {prompt}."
 
 
-def rate_prompt(campaign: Campaign, rater: Any, position: int, outcome: str, scores: Any = None) -> Comparison:
+def rate_prompt(
+    campaign: Campaign, rater: Any, position: int, outcome: str, scores: Any = None
+) -> Comparison:
     """The rater rates the prompt at this position, and skips the others that come first."""
     while True:
         comparison = rating.next_comparison(by=rater, campaign=campaign)
@@ -107,7 +109,7 @@ def test_a_comparison_becomes_a_pair_with_the_preferred_answer_first(world: Worl
     comparison = rate_prompt(campaign, world.rater, 2, "candidate")
     closed(world, campaign)
     dataset = make_preferences(world.project, world.admin, COMPARED)
-    assert (dataset.kind, dataset.status, dataset.number) == ("preference", "ready", 2)
+    assert (dataset.kind, dataset.status) == ("preference", "ready")
     (row,) = iter_rows(dataset)
     prompt = comparison.prompt
     assert (row["completion"], row["rejected"]) == (answer("b", 2), answer("a", 2))
@@ -126,7 +128,10 @@ def test_a_judgement_tells_who_said_what_of_whose_answers(world: World):
     assert (judgement.source, judgement.said, judgement.by) == ("comparisons", "completion", world.rater)
     assert judgement.at == Rating.objects.get().changed_at
     baseline, candidate = campaign.entries.order_by("position")
-    assert (judgement.completion_from, judgement.rejected_from) == (str(candidate.version), str(baseline.version))
+    assert (judgement.completion_from, judgement.rejected_from) == (
+        str(candidate.version),
+        str(baseline.version),
+    )
 
 
 def test_the_file_names_neither_people_nor_models(world: World):
@@ -151,17 +156,16 @@ def test_both_bad_gives_two_bad_answers_and_equal_gives_nothing(world: World):
     dataset = make_preferences(world.project, world.admin, COMPARED)
     assert texts(dataset) == {("", answer("a", 0)), ("", answer("b", 0))}
     assert dataset.counts["preferences"] == {
-        "judged": 2, "votes": 2, "pairs": 0, "liked": 0, "disliked": 2, "taken": {"comparisons": 2}, "outside": {"tie": 1},
+        "judged": 2, "judgements": 2, "pairs": 0, "liked": 0, "disliked": 2, "taken": {"comparisons": 2}, "outside": {"tie": 1},
     }  # fmt: skip
     assert sorted(DatasetRow.objects.filter(dataset=dataset).values_list("variant", flat=True)) == [0, 1]
 
 
 def test_people_who_disagree_are_counted_and_give_nothing(world: World):
     campaign = campaign_on(world, ratings_per_prompt=3)
-    one, two, three = world.rater, another_rater(world), another_rater(world)
     for position, said in enumerate([("candidate", "baseline"), ("candidate", "candidate", "baseline")]):
-        for person, outcome in zip((one, two, three), said, strict=False):
-            rate_prompt(campaign, person, position, outcome)
+        for outcome in said:
+            rate_prompt(campaign, another_rater(world), position, outcome)
     closed(world, campaign)
     dataset = make_preferences(world.project, world.admin, COMPARED)
     assert texts(dataset) == {(answer("b", 1), answer("a", 1))}
@@ -216,7 +220,11 @@ def test_an_approved_correction_is_better_than_the_answer_that_it_corrects(world
     dataset = make_preferences(world.project, world.admin, Choice(take=(Take.CORRECTIONS,)))
     assert texts(dataset) == {("It is in Oslo.", "No idea.")}
     judgement = Judgement.objects.get(row__dataset=dataset)
-    assert (judgement.source, judgement.key, judgement.by) == ("corrections", f"example:{kept.pk}", world.rater)
+    assert (judgement.source, judgement.key, judgement.by) == (
+        "corrections",
+        f"example:{kept.pk}",
+        world.rater,
+    )
 
 
 def test_examples_with_a_worse_answer_are_pairs(world: World):
@@ -404,14 +412,15 @@ def test_equal_content_has_an_equal_hash_which_is_what_its_definition_says(world
 
 def test_a_preference_version_is_not_the_newest_of_examples(world: World):
     dataset = frozen(world)
-    campaign = campaign_on(world, dataset)
-    rate_prompt(campaign, world.rater, 0, "candidate")
-    closed(world, campaign)
-    preferences = make_preferences(world.project, world.admin, COMPARED)
+    make_example(world.project, status="approved", rejected="No.")
+    preferences = make_preferences(world.project, world.admin, Choice(take=(Take.EXAMPLES,)))
     assert newest_ready(world.project) == dataset
-    assert not_frozen_yet(world.project, newest_ready(world.project)) == 0
+    assert newest_ready(world.project, preferences.kind) == preferences
+    assert not_frozen_yet(world.project, newest_ready(world.project)) == 1
     assert version_before(preferences) is None
-    assert version_before(make_preferences(world.project, world.admin, COMPARED)) == preferences
+    again = make_preferences(world.project, world.admin, Choice(take=(Take.EXAMPLES,)))
+    assert version_before(again) == preferences
+    assert version_before(make_frozen(world.project, world.admin)) == dataset
 
 
 def test_no_report_and_no_bias_audit_is_made_of_it(world: World):
@@ -468,7 +477,7 @@ def test_the_run_freezes_and_ends_and_leaves_an_audit_entry(world: World):
     dataset.refresh_from_db()
     assert dataset.run is not None
     assert (dataset.status, dataset.run.status, dataset.run.percent) == ("ready", "succeeded", 100)
-    assert AuditEntry.objects.filter(action="dataset.frozen", project=world.project).count() == 1
+    assert AuditEntry.objects.filter(action="dataset.frozen", project_id=world.project.pk).count() == 1
     Run.objects.filter(pk=dataset.run_id).update(status="queued", claim=None)
     execute_run(dataset.run_id)  # a worker that died between the commit and the end of its run
     assert DatasetRow.objects.filter(dataset=dataset).count() == 1
@@ -486,7 +495,9 @@ def test_without_preferences_the_run_fails_with_words_and_decides_nothing(world:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_rating_set_aside_during_the_freeze_is_in_it_as_a_whole(world: World, monkeypatch: pytest.MonkeyPatch):
+def test_a_rating_set_aside_during_the_freeze_is_in_it_as_a_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
     """The version has what was true at its start, and its rows, counts and judgements agree."""
     campaign = campaign_on(world)
     for position in range(2):

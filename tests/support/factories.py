@@ -572,6 +572,7 @@ def make_campaign(
     campaign = Campaign.objects.create(
         project=project,
         dataset=dataset,
+        split=split,
         status=status,
         ratings_per_prompt=ratings_per_prompt,
         params={"temperature": 0, "max_tokens": 64},
