@@ -166,7 +166,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Found:
+class Preferred:
     """A row: `completion` is better than `rejected`; one of them is empty when only the other one was judged. In `opinions`, a is the
     completion and b the rejected answer."""
 
@@ -196,10 +196,10 @@ def outcome(opinions: Sequence[Opinion], choice: Choice) -> Said | Outside:
     return said
 
 
-def found_rows(pairs: Sequence[Judged], choice: Choice, outside: Counter[str]) -> list[Found]:
+def found_rows(pairs: Sequence[Judged], choice: Choice, outside: Counter[str]) -> list[Preferred]:
     """The rows of all judged pairs of one prompt. What is left out is added to `outside` by its reason."""
-    rows: list[Found] = []
-    bad: list[Found] = []
+    rows: list[Preferred] = []
+    bad: list[Preferred] = []
     for pair in pairs:
         if not pair.a.strip() or not pair.b.strip():
             outside[Outside.EMPTY] += 1
@@ -210,22 +210,24 @@ def found_rows(pairs: Sequence[Judged], choice: Choice, outside: Counter[str]) -
         opinions = latest(pair.opinions)
         said = outcome(opinions, Choice() if pair.settled else choice)
         if said == Said.A:
-            rows.append(Found(pair.a, pair.b, pair.a_from, pair.b_from, tuple(opinions)))
+            rows.append(Preferred(pair.a, pair.b, pair.a_from, pair.b_from, tuple(opinions)))
         elif said == Said.B:
             turned = tuple(opinion.turned() for opinion in opinions)
-            rows.append(Found(pair.b, pair.a, pair.b_from, pair.a_from, turned))
+            rows.append(Preferred(pair.b, pair.a, pair.b_from, pair.a_from, turned))
         elif said == Said.BOTH_BAD:
-            bad.append(Found("", pair.a, "", pair.a_from, tuple(opinion.turned() for opinion in opinions)))
-            bad.append(Found("", pair.b, "", pair.b_from, tuple(opinions)))
+            bad.append(
+                Preferred("", pair.a, "", pair.a_from, tuple(opinion.turned() for opinion in opinions))
+            )
+            bad.append(Preferred("", pair.b, "", pair.b_from, tuple(opinions)))
         else:
             outside[Outside.TIE if said == Said.TIE else said] += 1
     return rows + _only_bad(bad, rows, outside)
 
 
-def _only_bad(bad: list[Found], rows: list[Found], outside: Counter[str]) -> list[Found]:
+def _only_bad(bad: list[Preferred], rows: list[Preferred], outside: Counter[str]) -> list[Preferred]:
     """Each bad answer once, unless a pair says so already or says the opposite."""
     better, worse = {row.completion for row in rows}, {row.rejected for row in rows}
-    kept: dict[str, Found] = {}
+    kept: dict[str, Preferred] = {}
     for row in bad:
         text = row.rejected
         if text in better:
@@ -235,7 +237,7 @@ def _only_bad(bad: list[Found], rows: list[Found], outside: Counter[str]) -> lis
         elif text in kept:
             outside[Outside.REPEATED] += 1
             before = kept[text]
-            kept[text] = Found("", text, "", before.rejected_from, before.opinions + row.opinions)
+            kept[text] = Preferred("", text, "", before.rejected_from, before.opinions + row.opinions)
         else:
             kept[text] = row
     return list(kept.values())

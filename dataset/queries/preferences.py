@@ -19,7 +19,7 @@ from core.marks import known_marks
 from core.models import Project
 from dataset.data_rules import Rules
 from dataset.planning import Planner
-from dataset.preferences import Choice, Found, Judged, Opinion, Outside, Said, Take, found_rows
+from dataset.preferences import Choice, Preferred, Judged, Opinion, Outside, Said, Take, found_rows
 from dataset.registry import preference_finders
 from dataset.rows import body_hash, canonical_body
 
@@ -32,7 +32,7 @@ class PreferenceRow:
     """A row to be: `found` are its answers and opinions, `body` its canonical JSON. `rule` (a DataRule) or `mark` (a control mark) says
     why it must be withheld."""
 
-    found: Found
+    found: Preferred
     example: int
     revision: int
     number: int
@@ -120,7 +120,7 @@ class Collector:
                 else:
                     yield self._row(values, row)
 
-    def _found(self) -> Iterator[tuple[int, Found]]:
+    def _found(self) -> Iterator[tuple[int, Preferred]]:
         pairs = judged(self._project, self._choice, self.outside)
         for revision, of_prompt in groupby(pairs, key=lambda pair: pair.revision):
             all_pairs = list(of_prompt)
@@ -129,7 +129,7 @@ class Collector:
             for row in found_rows(all_pairs, self._choice, self.outside):
                 yield revision, row
 
-    def _row(self, values: dict[str, Any], found: Found) -> PreferenceRow:
+    def _row(self, values: dict[str, Any], found: Preferred) -> PreferenceRow:
         content = values["content"]
         fields = {
             "messages": content["messages"], "context": content.get("context", []),
@@ -196,7 +196,7 @@ def state_of(project: Project, choice: Choice) -> list[object]:
     return found
 
 
-def shape_of(found: Found) -> str:
+def shape_of(found: Preferred) -> str:
     """Which of the three kinds of rows it is: "pairs", "liked" or "disliked"."""
     if found.completion and found.rejected:
         return "pairs"

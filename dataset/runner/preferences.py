@@ -23,7 +23,7 @@ from core.runs.outside import Report, reporting_outside, still_ours
 from core.storage import storage
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit, Judgement, WithheldRow
 from dataset.planning import FreezePlan, Planner
-from dataset.preferences import Choice, Found, Said
+from dataset.preferences import Choice, Preferred, Said
 from dataset.queries.preferences import Collector, PreferenceRow, give, shape_of
 from dataset.queries.rules import rules_now
 from dataset.queries.versions import add_tested_before, decided_splits
@@ -53,7 +53,7 @@ class _Kept:
     text_hash: str
     has_rejected: bool
     shape: str
-    found: Found
+    found: Preferred
 
 
 def run(ctx: RunContext) -> None:
@@ -135,7 +135,7 @@ def _kept(row: PreferenceRow, *, at: int) -> _Kept:
         text_hash=text_hash(answered, found.rejected),
         has_rejected=bool(found.rejected),
         shape=shape_of(found),
-        found=Found("", "", found.completion_from, found.rejected_from, found.opinions),
+        found=Preferred("", "", found.completion_from, found.rejected_from, found.opinions),
     )
 
 

@@ -50,15 +50,9 @@ def create_campaign(
     name = name.strip()
     temperature = project.temperature if temperature is None else temperature
     max_tokens = min(project.max_tokens, MOST_TOKENS) if max_tokens is None else max_tokens
-    if split not in Campaign.Split.values:
-        raise _invalid("split", "Choose test or train.")
     rows = list(rows_of_split(dataset, split).select_related("revision"))
     _check(project, name, baseline, candidate, dataset, ratings_per_prompt, temperature, max_tokens)
-    if not 1 <= prompts <= min(len(rows), MOST_PROMPTS):
-        raise _invalid(
-            "prompts",
-            f"Choose 1 to {min(len(rows), MOST_PROMPTS)}: {dataset} has {len(rows):,} {Campaign.Split(split).label.lower()}.",
-        )
+    _must_have_prompts(dataset, split, len(rows), prompts)
     seed = secrets.randbelow(2**31)
     try:
         with transaction.atomic():
@@ -90,6 +84,16 @@ def create_campaign(
     )
     launch_answers(by, campaign, f"Answers for {campaign.name}")
     return campaign
+
+
+def _must_have_prompts(dataset: DatasetVersion, split: str, rows: int, prompts: int) -> None:
+    if split not in Campaign.Split.values:
+        raise _invalid("split", "Choose test or train.")
+    most = min(rows, MOST_PROMPTS)
+    if not 1 <= prompts <= most:
+        raise _invalid(
+            "prompts", f"Choose 1 to {most}: {dataset} has {rows:,} {Campaign.Split(split).label.lower()}."
+        )
 
 
 def create_prompts(campaign: Campaign, rows: list[DatasetRow], count: int, *, seed: int) -> None:
