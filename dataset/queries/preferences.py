@@ -19,7 +19,7 @@ from core.marks import known_marks
 from core.models import Project
 from dataset.data_rules import Rules
 from dataset.planning import Planner
-from dataset.preferences import Choice, Preferred, Judged, Opinion, Outside, Said, Take, found_rows
+from dataset.preferences import Choice, Judged, Opinion, Outside, Preferred, Said, Take, found_rows
 from dataset.registry import preference_finders
 from dataset.rows import body_hash, canonical_body
 

@@ -179,9 +179,9 @@ def withheld_of(dataset: DatasetVersion) -> QuerySet[WithheldRow]:
 
 
 def rows_of_example(example: Example) -> QuerySet[DatasetRow]:
-    """Its rows in dataset versions, newest version first. One query."""
+    """Its first row in each dataset version, newest version first: several pairs of one prompt are in one split. One query."""
     return (
-        DatasetRow.objects.filter(example=example)
+        DatasetRow.objects.filter(example=example, variant=0)
         .select_related("dataset", "revision")
         .order_by("-dataset__number")
     )
