@@ -62,7 +62,7 @@ def test_a_changed_world_and_wrong_values_show_the_form_again(world: World, as_u
     seen = admin.get(url(world, "preferences-preview"), FORM).context["preview"].seen
     make_example(world.project, status="approved", rejected="No.")
     changed = admin.post(url(world, "preferences-new"), {**FORM, "seen": seen})
-    assert changed.status_code == 422
+    assert changed.status_code == 409
     assert not DatasetVersion.objects.exists()
     wrong = admin.post(url(world, "preferences-new"), {**FORM, "agreement": "50", "take": []})
     assert wrong.status_code == 422
@@ -84,7 +84,7 @@ def test_its_pages_show_rows_and_judgements_and_the_list_its_kind(world: World, 
     admin = as_user(world.admin)
     page = text_of(admin.get(url(world, "dataset", dataset.number)))
     assert "What people said" in page
-    assert f"{world.rater.name} 1 row" in page
+    assert f"{world.rater.name}1 row" in page
     rows = text_of(admin.get(url(world, "dataset-rows", dataset.number)))
     assert "Better answer" in rows
     assert f"Comparison: the completion is better, by {world.rater.name}" in rows
@@ -160,11 +160,11 @@ def test_it_is_exported_as_pairs_and_as_labelled_answers(world: World, as_user: 
     dataset = compared(world)
     viewer = as_user(world.viewer)
     address = url(world, "dataset-export-file", dataset.number)
-    (pair,) = body(viewer.get(address, {"shape": "preference", "own_keys": "standard"})).split(b"\n")[:-1]
+    (pair,) = body(viewer.get(address, {"shape": "preference", "keys": "standard"})).split(b"\n")[:-1]
     read = json.loads(pair)
     assert set(read) == {"prompt", "chosen", "rejected"}
     assert read["chosen"][0]["content"] == "**Answer** b to question 0."
-    labelled = body(viewer.get(address, {"shape": "kto", "own_keys": "standard"})).split(b"\n")[:-1]
+    labelled = body(viewer.get(address, {"shape": "kto", "keys": "standard"})).split(b"\n")[:-1]
     assert [json.loads(line)["label"] for line in labelled] == [True, False]
     assert viewer.get(url(world, "dataset-export", dataset.number)).status_code == 200
     assert viewer.get(url(world, "dataset-croissant", dataset.number)).status_code == 200
