@@ -33,7 +33,7 @@ class PreferenceForm(forms.Form):
         label="Only these campaigns",
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="None chosen: all. Ratings count once their campaign is closed.",
+        help_text="None chosen: all closed ones. Ratings count once their campaign is closed.",
     )
     raters = forms.IntegerField(
         label="People for each pair, at least",

@@ -36,7 +36,7 @@ class PreferenceSettingsSerializer(Body):
         required=False,
         default=list,
         max_length=1000,
-        help_text="Names; empty for all. Ratings count once their campaign is closed.",
+        help_text="Names of closed campaigns; empty for all of them.",
     )
     raters = serializers.IntegerField(
         min_value=1,

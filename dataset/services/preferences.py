@@ -67,7 +67,7 @@ def _refuse_wrong_choice(project: Project, choice: Choice) -> None:
         wrong["take"] = ["Choose at least one of these."]
     known = {name for finder in preference_finders() for name, _ in finder.campaigns(project)}
     if unknown := sorted(set(choice.campaigns) - known):
-        wrong["campaigns"] = [f"There is no campaign named {unknown[0]} with ratings."]
+        wrong["campaigns"] = [f"There is no closed campaign named {unknown[0]} with ratings."]
     if not 1 <= choice.raters <= MOST_RATERS:
         wrong["raters"] = [f"Choose 1 to {MOST_RATERS} people."]
     if not LEAST_AGREEMENT < choice.agreement <= 1:

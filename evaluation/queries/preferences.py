@@ -149,19 +149,18 @@ def state(project: Project, choice: Choice) -> list[object]:
 
 
 def campaigns(project: Project) -> list[tuple[str, str]]:
-    """The campaigns with ratings, the newest first: their names, and what a person wants to know before choosing one. One query."""
+    """The closed campaigns with ratings, the newest first: their names, and what a person wants to know before choosing one. Raters do not
+    see the name of a campaign before it is closed, and a version names the chosen ones. One query."""
     found = (
-        Campaign.objects.filter(project=project)
+        Campaign.objects.filter(project=project, status=Campaign.Status.CLOSED)
         .annotate(ratings=Count("comparisons__rating"))
         .filter(ratings__gt=0)
         .order_by("-pk")
     )
-    return [(campaign.name, _words(campaign.status, campaign.ratings)) for campaign in found]
-
-
-def _words(status: str, ratings: int) -> str:
-    words = counted(ratings, "rating")
-    return words if status == Campaign.Status.CLOSED else f"{words}, not closed: its ratings are left out"
+    return [
+        (campaign.name, f"{counted(campaign.ratings, 'rating')} on {campaign.get_split_display().lower()}")
+        for campaign in found
+    ]
 
 
 def pages(project: Project, keys: Sequence[str]) -> dict[str, str]:

@@ -43,8 +43,9 @@ def test_the_form_shows_what_is_left_out_and_why_and_freezes(world: World, as_us
     admin = as_user(world.admin)
     shown = text_of(admin.get(url(world, "preferences-new")))
     assert "1 rating of a campaign that is not closed" in shown
-    assert "Autumn (1 rating, not closed: its ratings are left out)" in shown
+    assert "Autumn" not in shown
     closed(world, campaign)
+    assert "Autumn (1 rating on training prompts)" in text_of(admin.get(url(world, "preferences-new")))
     preview = admin.get(url(world, "preferences-preview"), FORM)
     assert "2 rows" in text_of(preview)
     response = admin.post(url(world, "preferences-new"), {**FORM, "seen": preview.context["preview"].seen})

@@ -249,6 +249,17 @@ def test_ratings_of_an_open_campaign_wait_until_it_is_closed(world: World):
     assert preference_preview(world.project, COMPARED, PREFERENCE_DEFAULTS).total == 0
 
 
+def test_a_campaign_that_is_not_closed_cannot_be_named(world: World):
+    """Raters do not see its name before; a version's settings are for everybody who reads examples."""
+    campaign = campaign_on(world, name="Model 2 against the base")
+    rate_all(campaign, world.rater, ["candidate"])
+    named = Choice(take=(Take.COMPARISONS,), campaigns=(campaign.name,))
+    with pytest.raises(Invalid):
+        make_preferences(world.project, world.admin, named)
+    closed(world, campaign)
+    assert make_preferences(world.project, world.admin, named).counts["total"] == 1
+
+
 def test_a_changed_rating_counts_as_it_is_and_the_frozen_version_as_it_was(world: World):
     campaign = campaign_on(world)
     comparison = rate_prompt(campaign, world.rater, 0, "candidate")
