@@ -412,6 +412,8 @@ SPECTACULAR_SETTINGS = {
         "CategoryKindEnum": "annotation.models.Category.Kind",
         "LeasePurposeEnum": "annotation.models.Lease.Purpose",
         "OutcomeEnum": "annotation.models.Lease.Outcome",
+        "SplitEnum": "dataset.models.GroupSplit.Split",
+        "CampaignSplitEnum": "evaluation.models.Campaign.Split",
         "DuplicateKindEnum": "dataset.models.DuplicateCluster.Kind",
         "DuplicateStatusEnum": "dataset.models.DuplicateCluster.Status",
         "DuplicateOutcomeEnum": "dataset.models.DuplicateCluster.Outcome",

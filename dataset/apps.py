@@ -23,6 +23,7 @@ class DatasetsConfig(AppConfig):
             BIAS_AUDIT,
             FIND_DUPLICATES,
             FREEZE,
+            FREEZE_PREFERENCES,
             IMPORT,
             IMPORT_CHECK,
             RELICENSE,
@@ -36,6 +37,7 @@ class DatasetsConfig(AppConfig):
         register_kind(IMPORT)
         register_kind(IMPORT_CHECK)
         register_kind(FREEZE)
+        register_kind(FREEZE_PREFERENCES)
         register_kind(WITHDRAW)
         register_kind(RESTORE)
         register_kind(RELICENSE)

@@ -51,6 +51,8 @@ class RowFilter(Filter):
     def __init__(self, data: QueryDict | Mapping[str, Any], *, dataset: DatasetVersion) -> None:
         super().__init__(data)
         _slice_field(self, dataset.counts.get("slices", {}))
+        if dataset.kind == DatasetVersion.Kind.PREFERENCE:
+            del self.fields["rejected"]  # nearly all rows have one
 
     def rows(self) -> dict[str, Any]:
         """The values for dataset.queries.versions.rows_of; of a wrong filter, none."""

@@ -34,6 +34,7 @@ from dataset.models import (
     GroupSplit,
     ImportIssue,
     ImportMapping,
+    Judgement,
     NearTest,
     ProjectRules,
     RowFinding,
@@ -47,7 +48,7 @@ from dataset.models import (
     WithdrawnExample,
     WithheldRow,
 )
-from dataset.registry import model_of_use
+from dataset.registry import model_of_judgement, model_of_use
 from dataset.rows import ContentHash, canonical_row, iter_rows, row_hash
 
 
@@ -71,6 +72,16 @@ def _use(row: Row, new: Renumber) -> None:
             f"The archive has a decision about “{str(row['use'])[:60]}”, which is not known here."
         )
     row["use"] = f"{kind}:{new.id(label, number) or 0}"
+
+
+def _judgement(row: Row, new: Renumber) -> None:
+    """The key of a judgement ends with the primary key of what it names."""
+    kind, _, old = str(row["key"]).partition(":")
+    label = model_of_judgement(kind)
+    number = whole_number(old)
+    if not label or number is None:
+        raise BadArchive(f"The archive has a judgement in “{str(row['key'])[:60]}”, which is not known here.")
+    row["key"] = f"{kind}:{new.id(label, number) or 0}"
 
 
 def _examples(value: Json, new: Renumber) -> Json:
@@ -143,6 +154,7 @@ def register_moving() -> None:
         )
     )
     register_part(Part(DatasetRow, "dataset__project"))
+    register_part(Part(Judgement, "row__dataset__project", rewrite=_judgement))
     register_part(Part(WithheldRow, "dataset__project"))
     register_part(Part(ImportMapping, "project", json={"mapping": plain}))
     register_part(Part(Withdrawal, "source__project"))

@@ -1,14 +1,16 @@
-"""What apps above datasets made of a dataset version: model versions, training runs.
+"""What apps above datasets made of a dataset version (model versions, training runs), and what they know of people's preferences.
 
-Downstream extends upstream: the page of a withdrawal and a datasheet ask what was registered and know nothing of it.
+Downstream extends upstream: the page of a withdrawal, a datasheet and a freeze ask what was registered and know nothing of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from core.models import User
+from core.models import Project, User
 from dataset.models import DatasetVersion, Source
+from dataset.preferences import Choice, Judged
 
 
 @dataclass(frozen=True)
@@ -68,3 +70,40 @@ def register_version_uses(uses: VersionUses) -> None:
 def version_uses(dataset: DatasetVersion) -> list[str]:
     """Every registered use of this version."""
     return [words for uses in _version_uses for words in uses(dataset)]
+
+
+@dataclass(frozen=True)
+class PreferenceFinder:
+    """Preferences of people that an app above has: the ratings of campaigns.
+
+    `judged` gives the pairs of a project that a choice takes, those of one prompt one after the other, read by one statement; what it
+    leaves out it adds to the counter by dataset.preferences.Outside. `state` is what a stamp of all that is made of. `campaigns` are
+    the names that can be chosen, each with a few words on it. `pages` gives the addresses of what keys of its opinions name
+    ("comparison:12"), where they are known. `models` says whose primary keys these are ({"comparison": "evaluation.Comparison"}).
+    """
+
+    judged: Callable[[Project, Choice, Counter[str]], Iterator[Judged]]
+    state: Callable[[Project, Choice], list[object]]
+    campaigns: Callable[[Project], list[tuple[str, str]]]
+    pages: Callable[[Project, Sequence[str]], dict[str, str]]
+    models: Mapping[str, str]
+
+
+_preference_finders: list[PreferenceFinder] = []
+
+
+def register_preferences(finder: PreferenceFinder) -> None:
+    """Call from AppConfig.ready."""
+    _preference_finders.append(finder)
+
+
+def preference_finders() -> list[PreferenceFinder]:
+    return list(_preference_finders)
+
+
+def model_of_judgement(key: str) -> str:
+    """The model of the row that the key of a judgement names; empty when it is not known."""
+    models = {"example": "annotation.Example"}
+    for finder in _preference_finders:
+        models |= finder.models
+    return models.get(key.partition(":")[0], "")

@@ -72,6 +72,13 @@ def text_hash(content_sha256: str, rejected: str) -> str:
     return hashlib.sha256(f"{content_sha256}\n{nfc(rejected)}".encode()).hexdigest()
 
 
+def line_head(*, example: int, position: int, revision: int, split: str) -> bytes:
+    """The beginning of a row's line in an artifact: all but what its canonical body says, which follows without its first brace."""
+    return b'{"example":%d,"position":%d,"revision":%d,"split":"%b",' % (
+        example, position, revision, split.encode()
+    )  # fmt: skip
+
+
 class ContentHash:
     """SHA-256 over the settings and then every row with its split, each on a line of its own.
 

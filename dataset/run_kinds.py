@@ -105,6 +105,16 @@ FREEZE = RunKind(
     again_words="It freezes the examples approved at that time, with the same number and settings.",
     subject="dataset.run_kinds:of_freeze",
 )
+FREEZE_PREFERENCES = RunKind(
+    "freeze-preferences",
+    "Freeze of preferences",
+    queue="default",
+    runner="dataset.runner.preferences:run",
+    on_end="dataset.services.versions:freeze_ended",
+    on_again="dataset.services.versions:again",
+    again_words="It freezes what people said until then, with the same number and settings.",
+    subject="dataset.run_kinds:of_freeze",
+)
 WITHDRAW = RunKind(
     "withdraw_source",
     "Withdrawal of a source",

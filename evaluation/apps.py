@@ -9,9 +9,9 @@ class EvaluationConfig(AppConfig):
         from core.audit.sentences import register_actions
         from core.home.stages import register_loop_back, register_stage
         from core.runs.kinds import register_kind
-        from dataset.registry import register_uses
+        from dataset.registry import register_preferences, register_uses
         from evaluation.actions import EvaluationAction
-        from evaluation.extensions import uses
+        from evaluation.extensions import PREFERENCES, uses
         from evaluation.home import corrections_back, stage
         from evaluation.links import links_of
         from evaluation.moving import register_moving
@@ -20,6 +20,7 @@ class EvaluationConfig(AppConfig):
 
         register_kind(CAMPAIGN)
         register_uses(uses, campaign="evaluation.Campaign")
+        register_preferences(PREFERENCES)
         register_stage(stage)
         register_version_links("evaluation", links_of)
         register_loop_back(corrections_back)

@@ -1,4 +1,5 @@
-"""What evaluation made of dataset versions, for the page of a withdrawn source (dataset.registry)."""
+"""What evaluation made of dataset versions, for the page of a withdrawn source, and what its raters preferred, for the freeze of a
+preference version (dataset.registry)."""
 
 from collections.abc import Sequence
 
@@ -7,8 +8,17 @@ from django.urls import reverse
 
 from core.wording import counted
 from dataset.models import Source
-from dataset.registry import DataUse
+from dataset.registry import DataUse, PreferenceFinder
 from evaluation.models import Campaign, Prompt
+from evaluation.queries import preferences
+
+PREFERENCES = PreferenceFinder(
+    judged=preferences.judged,
+    state=preferences.state,
+    campaigns=preferences.campaigns,
+    pages=preferences.pages,
+    models={"comparison": "evaluation.Comparison"},
+)
 
 
 def uses(source: Source, datasets: Sequence[int]) -> list[DataUse]:

@@ -35,10 +35,10 @@ class PlanPreview(TypedDict):
 
 
 class HeldOutField(forms.ModelChoiceField):
-    """A dataset version, with the number of its test prompts."""
+    """A dataset version, with the numbers of its prompts."""
 
     def label_from_instance(self, obj: "HeldOutDataset") -> str:
-        return f"{obj}: {obj.held_out:,} test prompts"
+        return f"{obj}: {obj.held_out:,} test prompts, {obj.trained:,} training prompts"
 
 
 class CampaignForm(forms.Form):
@@ -55,9 +55,22 @@ class CampaignForm(forms.Form):
     dataset = HeldOutField(
         queryset=None,
         label="Dataset",
-        help_text="Its test split gives the prompts. No version was trained on them.",
+        help_text="It gives the prompts.",
     )
-    prompts = forms.IntegerField(label="Test prompts", min_value=1, max_value=MOST_PROMPTS)
+    split = forms.ChoiceField(
+        label="Prompts from",
+        choices=[
+            (
+                Campaign.Split.TEST,
+                "Test prompts: measures which version is better, no version was trained on them",
+            ),
+            (Campaign.Split.TRAIN, "Training prompts: collects preferences to train on, measures nothing"),
+        ],
+        initial=Campaign.Split.TEST,
+        widget=forms.RadioSelect,
+        required=False,
+    )
+    prompts = forms.IntegerField(label="Prompts", min_value=1, max_value=MOST_PROMPTS)
     ratings_per_prompt = forms.IntegerField(
         label="Ratings per prompt", min_value=1, max_value=MOST_PER_PROMPT, help_text="By different people."
     )
@@ -80,7 +93,7 @@ class CampaignForm(forms.Form):
         objects_of(self, "dataset").empty_label = None
         for name in ("temperature",):
             self.fields[name].widget.attrs["step"] = "0.1"
-        most = max((dataset.held_out for dataset in datasets), default=0)
+        most = max((max(dataset.held_out, dataset.trained) for dataset in datasets), default=0)
         self.fields["prompts"].widget.attrs["max"] = min(most, MOST_PROMPTS) or MOST_PROMPTS
         if data is None:
             self._suggest(list(versions), candidate, datasets.first())
@@ -103,18 +116,27 @@ class CampaignForm(forms.Form):
         self.initial["ratings_per_prompt"] = max(1, min(3, rater_count(self.project)))
 
     def most_prompts(self) -> int:
-        """The number of test prompts of the chosen dataset; MOST_PROMPTS while none is chosen."""
+        """The number of prompts of the chosen dataset and split; MOST_PROMPTS while none is chosen."""
         chosen = str(self["dataset"].value() or "")
-        held = {str(dataset.pk): dataset.held_out for dataset in objects_of(self, "dataset").queryset or ()}
+        trained = self["split"].value() == Campaign.Split.TRAIN
+        held = {
+            str(dataset.pk): dataset.trained if trained else dataset.held_out
+            for dataset in objects_of(self, "dataset").queryset or ()
+        }
         return min(held.get(chosen, MOST_PROMPTS), MOST_PROMPTS)
+
+    def _prompts_from(self) -> str:
+        split = self["split"].value() or Campaign.Split.TEST
+        return Campaign.Split(split).label.lower()
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         dataset, prompts = values.get("dataset"), values.get("prompts")
         if dataset and prompts and prompts > self.most_prompts():
             self.add_error(
-                "prompts", f"Choose 1 to {self.most_prompts()}: {dataset} has no more test prompts."
+                "prompts", f"Choose 1 to {self.most_prompts()}: {dataset} has no more {self._prompts_from()}."
             )
+        values["split"] = values.get("split") or Campaign.Split.TEST.value
         return values
 
     def preview(self) -> PlanPreview:
@@ -143,7 +165,7 @@ class AddPromptsForm(forms.Form):
         super().__init__(data, initial={"prompts": min(campaign.prompt_count, self.left) or None})
         field = self.fields["prompts"]
         field.widget.attrs["max"] = self.left
-        field.help_text = f"{self.left:,} test prompts of {campaign.dataset} are not in this campaign yet."
+        field.help_text = f"{self.left:,} {campaign.get_split_display().lower()} of {campaign.dataset} are not in this campaign yet."
 
     def preview(self) -> PlanPreview:
         """Like CampaignForm.preview, for the campaign with the added prompts."""

@@ -9,7 +9,16 @@ from core.models import DraftBase
 
 
 class Campaign(models.Model):
-    """A blind comparison of two model versions on test prompts."""
+    """A blind comparison of two model versions on the prompts of one split of a dataset version.
+
+    On test prompts it measures which version is better. On training prompts it collects preferences to train on: test prompts never
+    train, so what raters say of them cannot be used for that. Its result measures nothing, since models have learned these prompts, and
+    it counts for no release.
+    """
+
+    class Split(models.TextChoices):
+        TEST = "test", "Test prompts"
+        TRAIN = "train", "Training prompts"
 
     class Status(models.TextChoices):
         PREPARING = "preparing", "Preparing answers"
@@ -27,6 +36,12 @@ class Campaign(models.Model):
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="campaigns")
     name = models.CharField(max_length=120)
     dataset = models.ForeignKey("datasets.DatasetVersion", on_delete=models.PROTECT, related_name="campaigns")
+    split = models.CharField(
+        max_length=5,
+        choices=Split.choices,
+        default=Split.TEST,
+        help_text="Which rows of the dataset version give the prompts.",
+    )
     run = models.OneToOneField("core.Run", null=True, on_delete=models.PROTECT, related_name="campaign")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PREPARING)
     ratings_per_prompt = models.PositiveSmallIntegerField(default=3, help_text="By different people.")
@@ -117,7 +132,7 @@ def _doubtful_answers() -> "models.QuerySet[CampaignAnswer]":
 
 
 class Prompt(models.Model):
-    """A test prompt of a campaign, from a test row of its dataset version."""
+    """A prompt of a campaign, from a row of its dataset version."""
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="prompts")
     row = models.ForeignKey("datasets.DatasetRow", on_delete=models.PROTECT, related_name="+")

@@ -19,7 +19,7 @@ class CompareView(DatasetsAPIView):
     @extend_schema(responses=VersionComparisonSerializer)
     def get(self, request: Request, slug: str, number: int, other: int) -> Response:
         """What this version has that `other` does not, what it lost, and what differs: every change, or one kind of it."""
-        dataset, other_dataset = self.ready(number), self.ready(other)
+        dataset, other_dataset = (self.examples(one, "comparison of examples") for one in (number, other))
         if dataset == other_dataset:
             raise Http404("A version is not compared with itself.")
         comparison = VersionComparison(dataset, other_dataset)

@@ -34,13 +34,13 @@ class DatasheetView(DatasetsAPIView):
     @extend_schema(responses=DatasheetSerializer)
     def get(self, request: Request, slug: str, number: int) -> Response:
         """The datasheet: every question with the facts of the database and the answer that stands."""
-        return Response(DatasheetSerializer(datasheet_of(self.ready(number))).data)
+        return Response(DatasheetSerializer(datasheet_of(self.examples(number, "datasheet"))).data)
 
     @extend_schema(request=NewVersionAnswerSerializer, responses={200: DatasheetAnswerSerializer})
     def post(self, request: Request, slug: str, number: int) -> Response:
         """Answers one question for this version; an empty text takes the answer back. 409 when another answer stands than the
         one in `seen`."""
-        dataset, values = self.ready(number), self.body(NewVersionAnswerSerializer)
+        dataset, values = self.examples(number, "datasheet"), self.body(NewVersionAnswerSerializer)
         question = values["question"]
         answer_datasheet(
             by=self.access.user,
@@ -101,11 +101,11 @@ class ReportView(DatasetsAPIView):
     @extend_schema(request=None, responses={202: ReportSerializer})
     def post(self, request: Request, slug: str, number: int) -> Response:
         """Starts reading the rows, for a version without a report; with one, nothing is started."""
-        start_report(by=self.access.user, dataset=self.ready(number))
+        start_report(by=self.access.user, dataset=self.examples(number, "report"))
         return Response(self._told(number), status=status.HTTP_202_ACCEPTED)
 
     def _told(self, number: int) -> dict[str, Any]:
-        dataset = self.ready(number)
+        dataset = self.examples(number, "report")
         report = report_of(dataset)
         told = {"run": report.run if report else None, "facts": facts_of(report, dataset)}
         return dict(ReportSerializer(told).data)
@@ -117,7 +117,9 @@ class DatasetFindingsView(mixins.ListModelMixin, DatasetsAPIView):
     asks = FindingFilter
 
     def get_queryset(self) -> QuerySet[RowFinding]:
-        return findings_of(self.ready(self.kwargs["number"]), **FindingFilter(self.request.GET).checked())
+        return findings_of(
+            self.examples(self.kwargs["number"], "report"), **FindingFilter(self.request.GET).checked()
+        )
 
     def get(self, request: Request, slug: str, number: int) -> Response:
         """The findings that the frozen texts still have, in the order of the rows. Empty until the report is made."""

@@ -164,7 +164,7 @@ class DatasetSerializer(serializers.ModelSerializer[DatasetVersion]):
     class Meta:
         model = DatasetVersion
         fields = (
-            "id", "number", "note", "status", "content_hash", "same_as", "settings", "counts", "created_by", "created_at",
+            "id", "number", "kind", "note", "status", "content_hash", "same_as", "settings", "counts", "created_by", "created_at",
             "run",
         )  # fmt: skip
         read_only_fields = fields

@@ -24,6 +24,7 @@ from dataset.api.serializers import (
 from dataset.downloads import dataset_as_jsonl
 from dataset.filters import RowFilter
 from dataset.models import DatasetRow, DatasetVersion, WithheldRow
+from dataset.queries.preference_versions import refuse_preferences
 from dataset.queries.preview import preview
 from dataset.queries.versions import rows_of, versions_of, withheld_of
 from dataset.services.versions import start_freeze
@@ -42,6 +43,12 @@ class DatasetsAPIView(ProjectAPIView):
         dataset = self.dataset(number)
         if dataset.status != DatasetVersion.Status.READY:
             raise Http404("This dataset has no rows.")
+        return dataset
+
+    def examples(self, number: int, what: str) -> DatasetVersion:
+        """For what a preference version does not have: Refused, `what` says which ("report")."""
+        dataset = self.ready(number)
+        refuse_preferences(dataset, what)
         return dataset
 
 
@@ -95,7 +102,7 @@ class DatasetRowsView(mixins.ListModelMixin, DatasetsAPIView):
     asks = RowFilter
 
     def get_queryset(self) -> QuerySet[DatasetRow]:
-        dataset = self.ready(self.kwargs["number"])
+        dataset = self.examples(self.kwargs["number"], "list of examples")
         filters = RowFilter(self.request.GET, dataset=dataset)
         filters.checked()
         return rows_of(dataset, **filters.rows())

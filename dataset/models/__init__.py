@@ -1,6 +1,7 @@
 from dataset.models.audits import AuditDecision, AuditFinding, BiasAudit, BiasLexicon, Twin
 from dataset.models.duplicates import DuplicateCluster, DuplicateMember, DuplicateSearch, NearTest
 from dataset.models.imports import DataImport, ImportIssue, ImportMapping
+from dataset.models.preferences import Judgement
 from dataset.models.reports import DatasheetAnswer, RowFinding, VersionReport
 from dataset.models.sources import (
     DataRule,
@@ -30,6 +31,7 @@ __all__ = [
     "GroupSplit",
     "ImportIssue",
     "ImportMapping",
+    "Judgement",
     "NearTest",
     "ProjectRules",
     "RowFinding",

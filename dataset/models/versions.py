@@ -59,7 +59,8 @@ class DatasetVersion(models.Model):
     )
     settings = models.JSONField(
         help_text="validation and test (shares), seed, separate_near_duplicates, slices and sources (filters), "
-        "system_prompt, rules (values of DataRule; no entry when the project had none)"
+        "system_prompt, rules (values of DataRule; no entry when the project had none); of preferences also preferences "
+        "(dataset.preferences.Choice.as_values)"
     )
     content_hash = models.CharField(max_length=64, blank=True)
     same_as = models.ForeignKey(
@@ -73,7 +74,8 @@ class DatasetVersion(models.Model):
     counts = models.JSONField(
         default=dict,
         help_text="total, train, validation, test, slices: {slice: {split: rows}}, withheld, withheld_near, withheld_marked, "
-        "withheld_rules: {data rule: rows}, untested: {slice: why}, near: {groups, clusters, rows, largest}, validation_near_train",
+        "withheld_rules: {data rule: rows}, untested: {slice: why}, near: {groups, clusters, rows, largest}, validation_near_train; of preferences "
+        "also preferences: {judged, judgements, pairs, liked, disliked, taken: {source: rows}, outside: {reason: number}}",
     )
     changes_seen = models.BigIntegerField(
         null=True,
@@ -126,12 +128,17 @@ class DatasetRow(models.Model):
     )
     slice = models.TextField(default="", db_default="", blank=True)
     has_rejected = models.BooleanField(default=False, db_default=False)
+    variant = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Which row of its example it is, from 0: a preference version can have several pairs of answers to one prompt.",
+    )
 
     class Meta:
         ordering = ["position"]
         constraints = [
             models.UniqueConstraint(name="row_position", fields=["dataset", "position"]),
-            models.UniqueConstraint(name="row_example", fields=["example", "dataset"]),
+            models.UniqueConstraint(name="row_example", fields=["example", "dataset", "variant"]),
         ]
         indexes = [
             models.Index(name="row_by_split", fields=["dataset", "split", "position"]),

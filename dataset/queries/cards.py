@@ -8,14 +8,20 @@ from django.utils import timezone
 
 from annotation.models import Example
 from core.models import Project
-from core.wording import counted, listed
+from core.wording import counted, listed, percent
 from dataset.models import DatasetRow, DatasetVersion
+from dataset.preferences import outside_words
 from dataset.queries.exports import licenses_of_version, with_licenses_of_sources
 from dataset.queries.provenance import people_behind
 from dataset.queries.withdrawals import withdrawn_rows, withdrawn_words
 from dataset.splits import SPLITS
 from dataset.writers.card import Card
 from dataset.writers.croissant import JSONL_ENCODING, DataFile, croissant
+
+_WHAT: dict[str, str] = {
+    DatasetVersion.Kind.SUPERVISED: "approved examples, each a conversation with the answer that a model should give",
+    DatasetVersion.Kind.PREFERENCE: "preferences, each a conversation with a better and a worse answer, or with one that people disliked",
+}
 
 
 def card_of_version(dataset: DatasetVersion, *, split: str = "", url: str = "") -> Card:
@@ -25,7 +31,7 @@ def card_of_version(dataset: DatasetVersion, *, split: str = "", url: str = "") 
     part = f", {split} split" if split else ""
     about = [
         project.description.strip(),
-        f"Dataset {dataset.number} of the project {project.name}{part}: approved examples, each a conversation with the answer that a model should give.",
+        f"Dataset {dataset.number} of the project {project.name}{part}: {_WHAT[dataset.kind]}.",
         dataset.note.strip(),
     ]
     return Card(
@@ -49,6 +55,8 @@ def _sentence(text: str) -> str:
 
 def _facts(dataset: DatasetVersion, split: str) -> dict[str, list[str]]:
     """What is known about how the rows were made, by property of Croissant's RAI vocabulary. No names of people."""
+    if dataset.kind == DatasetVersion.Kind.PREFERENCE:
+        return _facts_of_preferences(dataset)
     people = people_behind(dataset, split=split)
     origins = [
         (people.elsewhere, "imported as it is"),
@@ -74,12 +82,33 @@ def _facts(dataset: DatasetVersion, split: str) -> dict[str, list[str]]:
     return {name: sentences for name, sentences in facts.items() if sentences}
 
 
+def _facts_of_preferences(dataset: DatasetVersion) -> dict[str, list[str]]:
+    said, choice = dataset.counts.get("preferences", {}), dataset.settings.get("preferences", {})
+    raters, agreement = choice.get("raters", 1), choice.get("agreement", 0)
+    facts = {
+        "dataCollection": [
+            f"{counted(said.get('pairs', 0), 'pair')} of a better and a worse answer.",
+            f"{counted(said.get('disliked', 0), 'answer')} that people disliked.",
+        ],
+        "dataAnnotationPlatform": ["Guildhall"],
+        "dataAnnotationProtocol": [
+            "Raters compare two answers without knowing who gave them.",
+            f"A pair counts when {counted(raters, 'person', 'people')} or more judged it and {percent(agreement)} of them or more agree.",
+            "An approved correction is better than the answer that it corrects.",
+        ],
+        "dataPreprocessingProtocol": _preprocessing(dataset),
+        "dataLimitations": _limitations(dataset)
+        + [f"Left out: {', '.join(outside_words(said.get('outside', {})))}."] * bool(said.get("outside")),
+    }
+    return {name: sentences for name, sentences in facts.items() if sentences}
+
+
 def _preprocessing(dataset: DatasetVersion) -> list[str]:
     sentences = ["Rows of one conversation or document are in one split, in this version and all later ones."]
     if dataset.settings.get("separate_near_duplicates"):
         sentences.append("Near-duplicates of test rows were kept out of training.")
     if withheld := dataset.counts.get("withheld", 0):
-        sentences.append(f"{counted(withheld, 'approved example was', 'approved examples were')} withheld.")
+        sentences.append(f"{counted(withheld, 'row was', 'rows were')} withheld.")
     only = [(name, dataset.settings.get(name)) for name in ("slices", "sources")]
     return sentences + [
         f"Only some {name} were taken: {', '.join(chosen)}." for name, chosen in only if chosen

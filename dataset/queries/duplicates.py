@@ -129,7 +129,7 @@ def members_of(cluster: DuplicateCluster, members: Iterable[DuplicateMember]) ->
     ids = [member.example_id for member in members]
     versions: dict[int, list[int]] = defaultdict(list)
     tests: set[int] = set()
-    rows = DatasetRow.objects.filter(example__in=ids, dataset__project=cluster.project_id)
+    rows = DatasetRow.objects.filter(example__in=ids, dataset__project=cluster.project_id, variant=0)
     for example, number, split in rows.order_by("dataset__number").values_list(
         "example", "dataset__number", "split"
     ):

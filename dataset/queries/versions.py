@@ -39,18 +39,19 @@ def versions_of(project: Project) -> QuerySet[DatasetVersion]:
     )
 
 
-def ready_datasets(project: Project) -> QuerySet[DatasetVersion]:
-    """Versions for training, newest first."""
-    return versions_of(project).filter(status=DatasetVersion.Status.READY)
+def ready_datasets(project: Project, kind: str = "") -> QuerySet[DatasetVersion]:
+    """Versions for training, newest first; of one DatasetVersion.Kind, or of any."""
+    ready = versions_of(project).filter(status=DatasetVersion.Status.READY)
+    return ready.filter(kind=kind) if kind else ready
 
 
-def newest_ready(project: Project) -> DatasetVersion | None:
-    return ready_datasets(project).first()
+def newest_ready(project: Project, kind: str = DatasetVersion.Kind.SUPERVISED.value) -> DatasetVersion | None:
+    return ready_datasets(project, kind).first()
 
 
 def version_before(dataset: DatasetVersion) -> DatasetVersion | None:
-    """The last ready version with a lower number."""
-    return ready_datasets(dataset.project).filter(number__lt=dataset.number).first()
+    """The last ready version of the same kind with a lower number."""
+    return ready_datasets(dataset.project, dataset.kind).filter(number__lt=dataset.number).first()
 
 
 def decided_splits(project: Project) -> dict[str, str]:
@@ -178,9 +179,9 @@ def withheld_of(dataset: DatasetVersion) -> QuerySet[WithheldRow]:
 
 
 def rows_of_example(example: Example) -> QuerySet[DatasetRow]:
-    """Its rows in dataset versions, newest version first. One query."""
+    """Its first row in each dataset version, newest version first: several pairs of one prompt are in one split. One query."""
     return (
-        DatasetRow.objects.filter(example=example)
+        DatasetRow.objects.filter(example=example, variant=0)
         .select_related("dataset", "revision")
         .order_by("-dataset__number")
     )

@@ -29,7 +29,7 @@ from dataset.models import DatasetRow, DatasetVersion, GroupSplit, WithheldRow
 from dataset.planning import FreezePlan, Planner
 from dataset.queries.rules import rules_now
 from dataset.queries.versions import add_tested_before, approved, decided_splits
-from dataset.rows import ContentHash
+from dataset.rows import ContentHash, line_head
 from dataset.runner.bulk import CopiesBehind, cell
 from dataset.runner.comparing import PromptsElsewhere
 from dataset.runner.gathering import GatheredRows, gather
@@ -55,15 +55,19 @@ def run(ctx: RunContext) -> None:
     if dataset.status == DatasetVersion.Status.READY:
         return  # a worker died after the commit and before its report
     with reporting_outside(ctx) as report, _without_collector(), transaction.atomic():
-        # Two versions of a project decide their splits one after the other.
-        wait_for_turn(
-            f"annotation.freeze.{dataset.project_id}",
-            report=report,
-            message="Waiting for another freeze of this project.",
-        )
+        wait_for_freezes(dataset, report)
         freeze(dataset, report=report)
         still_ours(ctx.run)
     analyze(DatasetRow, GroupSplit)
+
+
+def wait_for_freezes(dataset: DatasetVersion, report: Report) -> None:
+    """Two versions of a project, of any kind, decide their splits one after the other."""
+    wait_for_turn(
+        f"annotation.freeze.{dataset.project_id}",
+        report=report,
+        message="Waiting for another freeze of this project.",
+    )
 
 
 @contextmanager
@@ -123,7 +127,7 @@ def _freeze(dataset: DatasetVersion, folder: Path, report: Report) -> None:
         _keep(dataset, plan, rows, behind)
         content = _write(_Frozen(dataset, plan, planner, rows), bodies, path, behind, report)
     artifact = storage().put(path, kind=Artifact.Kind.DATASET, moved=True)
-    _finish(dataset, plan, content, artifact)
+    finish(dataset, plan, content, artifact)
 
 
 @contextmanager
@@ -151,7 +155,7 @@ def _plan(dataset: DatasetVersion, planner: Planner, report: Report) -> FreezePl
     )
 
 
-def _finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: Artifact) -> None:
+def finish(dataset: DatasetVersion, plan: FreezePlan, content: str, artifact: Artifact) -> None:
     """Marks the version ready, names the earlier version with the same content, records and publishes it."""
     same_as = (
         DatasetVersion.objects.filter(
@@ -223,9 +227,7 @@ class _Frozen:
     def head(self, row: int, position: int) -> bytes:
         """The beginning of its line in the artifact: all but what its canonical body says."""
         example, revision = self.rows.examples[row], self.rows.numbers[row]
-        return b'{"example":%d,"position":%d,"revision":%d,"split":"%b",' % (
-            example, position, revision, self._splits[row].encode()
-        )  # fmt: skip
+        return line_head(example=example, position=position, revision=revision, split=self._splits[row])
 
     def line(self, row: int, position: int, row_sha256: str) -> str:
         rows = self.rows

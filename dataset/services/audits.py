@@ -23,6 +23,7 @@ from dataset.fairness.words import stored
 from dataset.models import AuditDecision, AuditFinding, BiasAudit, DatasetVersion
 from dataset.queries.audits import audit_hash, decision_hash, last_hash
 from dataset.queries.lexicons import frozen_lexicons, lexicons_of
+from dataset.queries.preference_versions import refuse_preferences
 from dataset.queries.versions import approved
 
 LONGEST_REASON = 500
@@ -68,6 +69,7 @@ def _refuse_without_rows(project: Project, dataset: DatasetVersion | None) -> No
     if dataset is not None:
         if dataset.status != DatasetVersion.Status.READY:
             raise Conflict("This dataset has no rows.", "Wait until it is frozen.")
+        refuse_preferences(dataset, "bias audit")
         return
     if BiasAudit.objects.filter(
         project=project, dataset=None, made_at=None, run__status__in=["queued", "running", "cancelling"]

@@ -11,6 +11,7 @@ from core.models import User
 from core.runs.control import launch_run
 from dataset.actions import DatasetAction
 from dataset.models import DatasetVersion, VersionReport
+from dataset.queries.preference_versions import refuse_preferences
 
 
 @transaction.atomic
@@ -22,6 +23,7 @@ def start_report(*, by: User | None, dataset: DatasetVersion) -> VersionReport:
     dataset = DatasetVersion.objects.select_for_update(no_key=True, of=("self",)).get(pk=dataset.pk)
     if dataset.status != DatasetVersion.Status.READY:
         raise Conflict("This dataset has no rows.", "Wait until it is frozen.")
+    refuse_preferences(dataset, "report")
     report = VersionReport.objects.filter(dataset=dataset).first()
     if report is None:
         run = launch_run(

@@ -54,8 +54,8 @@ def start_freeze(
     wrong shares, an unknown source, or when no approved example matches, and Conflict when the examples to freeze are
     not those that the preview showed (`seen`).
     """
-    _refuse_wrong_shares(project, validation=validation, test=test, sources=sources)
-    _refuse_marks(project)
+    refuse_wrong_shares(project, validation=validation, test=test, sources=sources)
+    refuse_marks(project)
     if not approved(project, slices=slices, sources=sources).exists():
         raise Invalid(
             "No approved example matches. There is nothing to freeze.",
@@ -66,33 +66,46 @@ def start_freeze(
     if seen:
         takes = what_a_freeze_takes(project, slices=slices, sources=sources)
         must_be_as_seen(seen, *takes, label="The data to freeze")
+    return new_version(
+        by=by,
+        project=project,
+        kind=DatasetVersion.Kind.SUPERVISED,
+        run_kind="freeze",
+        note=note,
+        settings={
+            "validation": validation,
+            "test": test,
+            "seed": seed,
+            "separate_near_duplicates": separate_near_duplicates,
+            "slices": sorted(set(slices)),
+            "sources": sorted(set(sources)),
+            "system_prompt": project.system_prompt,
+        },
+    )
+
+
+def new_version(
+    *, by: User | None, project: Project, kind: str, run_kind: str, note: str, settings: dict[str, Any]
+) -> DatasetVersion:
+    """The next version of the (locked) project, with its run. The data rules of the project are added to `settings`."""
     newest = DatasetVersion.objects.filter(project=project).aggregate(newest=Max("number"))["newest"]
     number = (newest or 0) + 1
-    run = launch_run(by=by, project=project, kind="freeze", title=f"Freeze dataset {number}")
     dataset = DatasetVersion.objects.create(
         project=project,
         number=number,
+        kind=kind,
         note=one_line(clean_text(note), most=300),
-        run=run,
-        settings=with_rules(
-            project,
-            {
-                "validation": validation,
-                "test": test,
-                "seed": seed,
-                "separate_near_duplicates": separate_near_duplicates,
-                "slices": sorted(set(slices)),
-                "sources": sorted(set(sources)),
-                "system_prompt": project.system_prompt,
-            },
-        ),
+        run=launch_run(by=by, project=project, kind=run_kind, title=f"Freeze dataset {number}"),
+        settings=with_rules(project, settings),
         created_by=by,
     )
     record(by=by, project=project, action=DatasetAction.DATASET_STARTED, obj=dataset)
     return dataset
 
 
-def _refuse_wrong_shares(project: Project, *, validation: float, test: float, sources: Sequence[str]) -> None:
+def refuse_wrong_shares(
+    project: Project, *, validation: float, test: float, sources: Sequence[str] = ()
+) -> None:
     """Raises Invalid with the messages of all fields that are wrong."""
     wrong: dict[str, list[str]] = {}
     for name, share in ((VALIDATION, validation), (TEST, test)):
@@ -107,7 +120,7 @@ def _refuse_wrong_shares(project: Project, *, validation: float, test: float, so
         raise Invalid("The settings are not valid.", "See the messages below the fields.", fields=wrong)
 
 
-def _refuse_marks(project: Project) -> None:
+def refuse_marks(project: Project) -> None:
     if mark := known_marks().in_text(project.system_prompt):
         raise Invalid(
             f"The project's system prompt contains “{mark}”, a control mark of chat templates.",

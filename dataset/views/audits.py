@@ -18,7 +18,7 @@ from core.models import Run
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 from dataset.fairness.outcomes import OUTCOMES
 from dataset.fairness.sentences import needed, unit
-from dataset.models import AuditFinding, BiasAudit
+from dataset.models import AuditFinding, BiasAudit, DatasetVersion
 from dataset.queries.audits import (
     audits_of,
     can_be_seen,
@@ -53,7 +53,9 @@ def bias(request: HttpRequest, access: Access) -> HttpResponse:
         "newest": newest,
         "newest_says": summary(newest) if newest else "",
         "active": audits_of(access.project).filter(made_at=None, run__status__in=Run.ACTIVE).first(),
-        "versions": ready_datasets(access.project).filter(bias_audit=None)[:50],
+        "versions": ready_datasets(access.project, DatasetVersion.Kind.SUPERVISED).filter(bias_audit=None)[
+            :50
+        ],
         "approved": rows,
         "needed": needed(),
         "seen": can_be_seen(access.project, rows),

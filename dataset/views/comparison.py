@@ -12,9 +12,10 @@ from dataset.filters import CompareFilter, CompareWithFilter
 from dataset.models import DatasetVersion
 from dataset.queries.comparison import Kind, VersionComparison
 from dataset.queries.versions import ready_datasets, version_before
-from dataset.views.versions import ready_dataset
+from dataset.views.versions import ready_examples
 
 A_PAGE = 25
+WHAT = "comparison of examples"
 
 
 @project_page(*EXAMPLE_READERS)
@@ -22,11 +23,11 @@ A_PAGE = 25
 def compare_with(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     """To the comparison with the version chosen in the form, else with the one before. A first version has nothing to be
     compared with until there is another one: the page then says so."""
-    dataset = ready_dataset(access, number)
+    dataset = ready_examples(access, number, WHAT)
     filters = CompareWithFilter(request.GET)
     chosen = filters.criteria().get("other") if filters.is_valid() else None
     if filters.is_valid():
-        others = ready_datasets(access.project).exclude(pk=dataset.pk)
+        others = ready_datasets(access.project, dataset.kind).exclude(pk=dataset.pk)
         other = others.filter(number=chosen).first() if chosen else version_before(dataset) or others.last()
         if other is not None:
             return redirect("datasets:dataset-compare", access.project.slug, dataset.number, other.number)
@@ -36,14 +37,14 @@ def compare_with(request: HttpRequest, access: Access, number: int) -> HttpRespo
 
 
 def _others(access: Access, dataset: DatasetVersion) -> dict[str, object]:
-    return {"others": ready_datasets(access.project).exclude(pk=dataset.pk)}
+    return {"others": ready_datasets(access.project, dataset.kind).exclude(pk=dataset.pk)}
 
 
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def compare(request: HttpRequest, access: Access, number: int, other: int) -> HttpResponse:
     """The counts cost one query over both versions, a page of rows another."""
-    dataset, other_dataset = ready_dataset(access, number), ready_dataset(access, other)
+    dataset, other_dataset = (ready_examples(access, one, WHAT) for one in (number, other))
     if dataset == other_dataset:
         raise Http404("A version is not compared with itself.")
     comparison = VersionComparison(dataset, other_dataset)

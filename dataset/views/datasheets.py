@@ -19,7 +19,7 @@ from dataset.models import DatasetVersion
 from dataset.queries.datasheet import datasheet_of, project_answers, standing_answers
 from dataset.questions import REFERENCE
 from dataset.services.datasheets import answer_datasheet
-from dataset.views.versions import ready_dataset
+from dataset.views.versions import ready_examples
 
 MARKDOWN = "text/markdown; charset=utf-8"
 PDF = "application/pdf"
@@ -28,7 +28,7 @@ PDF = "application/pdf"
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def datasheet(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    dataset = ready_dataset(access, number)
+    dataset = ready_examples(access, number, "datasheet")
     context = {
         "dataset": dataset,
         "sheet": datasheet_of(dataset),
@@ -47,14 +47,14 @@ def datasheet_file(dataset: DatasetVersion, content: bytes, content_type: str, e
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def datasheet_markdown(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    dataset = ready_dataset(access, number)
+    dataset = ready_examples(access, number, "datasheet")
     return datasheet_file(dataset, as_markdown(datasheet_of(dataset)).encode(), MARKDOWN, "md")
 
 
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def datasheet_pdf(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    dataset = ready_dataset(access, number)
+    dataset = ready_examples(access, number, "datasheet")
     return datasheet_file(dataset, as_pdf(datasheet_of(dataset)), PDF, "pdf")
 
 
@@ -62,7 +62,7 @@ def datasheet_pdf(request: HttpRequest, access: Access, number: int) -> HttpResp
 @require_http_methods(["GET", "HEAD", "POST"])
 def version_answers(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     """The answers of one version. `?from=project` fills in the project's answers of today where none stands."""
-    return _answers(request, access, ready_dataset(access, number))
+    return _answers(request, access, ready_examples(access, number, "datasheet"))
 
 
 @project_page(Role.ADMIN)

@@ -12,13 +12,13 @@ from core.roles import EXAMPLE_READERS
 from dataset.filters import FindingFilter
 from dataset.queries.reports import facts_of, findings_of, report_of
 from dataset.services.reports import start_report
-from dataset.views.versions import ready_dataset
+from dataset.views.versions import ready_examples
 
 
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def findings(request: HttpRequest, access: Access, number: int) -> HttpResponse:
-    dataset = ready_dataset(access, number)
+    dataset = ready_examples(access, number, "report")
     filters = FindingFilter(request.GET)
     context = {
         "dataset": dataset,
@@ -33,7 +33,7 @@ def findings(request: HttpRequest, access: Access, number: int) -> HttpResponse:
 @require_POST
 def make_report(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     """Starts the report of a version that was frozen before there were reports."""
-    dataset = ready_dataset(access, number)
+    dataset = ready_examples(access, number, "report")
     start_report(by=access.user, dataset=dataset)
     messages.success(request, "Guildhall reads the rows now.")
     return redirect("datasets:dataset", access.project.slug, dataset.number)

@@ -1,6 +1,6 @@
 """Dataset versions: freeze one, show its content, compare it with the one before."""
 
-from typing import Any, TypedDict
+from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
@@ -22,6 +22,13 @@ from dataset.models import DataRule, DatasetVersion, GroupSplit
 from dataset.queries.audits import audit_of_version, newest_made, summary
 from dataset.queries.comparison import VersionComparison
 from dataset.queries.datasheet import answered_of
+from dataset.queries.preference_versions import (
+    changed_rows,
+    people_who_judged,
+    preference_rows_of,
+    refuse_preferences,
+    with_texts,
+)
 from dataset.queries.preview import AT_ONCE, WHOLE, Preview, preview
 from dataset.queries.provenance import people_behind
 from dataset.queries.reports import facts_of, report_of
@@ -36,7 +43,9 @@ from dataset.queries.versions import (
 )
 from dataset.queries.withdrawals import withdrawals_in
 from dataset.services.versions import FREEZE_DEFAULTS, start_freeze
-from dataset.splits import LEAST_TEST, SPLITS, TEST, TESTED_FROM
+from dataset.split_tables import SplitTable, split_table
+from dataset.splits import SPLITS
+from dataset.views.preferences import preference_details
 
 
 @project_page(*EXAMPLE_READERS)
@@ -101,29 +110,6 @@ def dataset_preview(request: HttpRequest, access: Access) -> HttpResponse:
     return render(request, "datasets/_freeze_preview.html", {"access": access, **context})
 
 
-class SliceRow(TypedDict):
-    name: str
-    counts: list[int]
-    total: int
-    bars: list[tuple[str, float, float]]
-    new: int
-    untested: bool
-
-
-class SplitTable(TypedDict):
-    """The context of datasets/_split_table.html. `small` is the number of slices that are too small for test rows, `refused` the data
-    rules with the rows that they withhold, `withheld` the number of rows that are withheld for another reason."""
-
-    splits: list[tuple[str, str, int]]
-    bars: list[tuple[str, float, float]]
-    slices: list[SliceRow]
-    shows_new: bool
-    untested: list[tuple[str, str]]
-    small: int
-    refused: list[tuple[str, int]]
-    withheld: int
-
-
 class FreezePreview(SplitTable):
     preview: Preview
     counts: dict[str, Any] | None
@@ -140,7 +126,7 @@ def _preview(access: Access, settings: dict[str, Any], *, at_once: bool) -> Free
         "counts": shown.counts,
         "settings": settings,
         "whole": WHOLE,
-        **_split_table(shown.counts or {}, new),
+        **split_table(shown.counts or {}, new),
     }
 
 
@@ -148,57 +134,13 @@ def _dataset(access: Access, number: int) -> DatasetVersion:
     return access.get(versions_of(access.project), number=number)
 
 
-def _share_bars(counts: dict[str, int], longest: int) -> list[tuple[str, float, float]]:
-    """(split, start, width) in percent of the longest bar."""
-    bars, start = [], 0.0
-    for split in SPLITS:
-        width = 100 * counts.get(split, 0) / max(longest, 1)
-        bars.append((split, round(start, 2), round(width, 2)))
-        start += width
-    return bars
-
-
-def _split_table(counts: dict[str, Any], new: dict[str, int] | None = None) -> SplitTable:
-    """The table from a version's counts; `new` adds a column, {slice: rows}."""
-    by_slice = counts.get("slices", {})
-    untested = counts.get("untested")
-    if untested is None:  # an old version without the reason
-        untested = {
-            name: ""
-            for name, row in by_slice.items()
-            if sum(row.values()) >= TESTED_FROM and row.get(TEST, 0) < LEAST_TEST
-        }
-    longest = max((sum(row.values()) for row in by_slice.values()), default=0)
-    slices: list[SliceRow] = [
-        {
-            "name": name,
-            "counts": [row.get(split, 0) for split in SPLITS],
-            "total": sum(row.values()),
-            "bars": _share_bars(row, longest),
-            "new": (new or {}).get(name, 0),
-            "untested": name in untested,
-        }
-        for name, row in sorted(by_slice.items(), key=lambda item: (-sum(item[1].values()), item[0]))
-    ]
-    refused: dict[str, int] = counts.get("withheld_rules", {})
-    small = [row for row in slices if row["total"] < TESTED_FROM and not row["counts"][SPLITS.index(TEST)]]
-    return {
-        "splits": [(split, GroupSplit.Split(split).label, counts.get(split, 0)) for split in SPLITS],
-        "bars": _share_bars(counts, counts.get("total", 0)),
-        "slices": slices,
-        "shows_new": new is not None,
-        "untested": sorted(untested.items()),
-        "small": len(small),
-        "refused": [(DataRule(rule).label, rows) for rule, rows in refused.items()],
-        "withheld": counts.get("withheld", 0) - sum(refused.values()),
-    }
-
-
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
     dataset = _dataset(access, number)
     ready = dataset.status == DatasetVersion.Status.READY
+    preferences = dataset.kind == DatasetVersion.Kind.PREFERENCE
+    details = _preference_page if preferences else _details
     context = {
         "dataset": dataset,
         "run": dataset.run,
@@ -206,9 +148,23 @@ def dataset(request: HttpRequest, access: Access, number: int) -> HttpResponse:
         "counts": dataset.counts,
         "sees_runs": access.sees_all,
         "may_change": access.has(Role.ADMIN),
-        **(_details(access, dataset) if ready else {}),
+        **(details(access, dataset) if ready else {}),
     }
-    return render(request, "datasets/version_detail.html", context)
+    template = "preferences_detail" if ready and preferences else "version_detail"
+    return render(request, f"datasets/{template}.html", context)
+
+
+def _preference_page(access: Access, dataset: DatasetVersion) -> dict[str, Any]:
+    before = version_before(dataset)
+    return {
+        **split_table(dataset.counts),
+        **preference_details(dataset),
+        "withdrawn": withdrawals_in(dataset),
+        "rules": [DataRule(rule).label for rule in dataset.settings.get("rules", ())],
+        "before": before,
+        "difference": changed_rows(dataset, before) if before else None,
+        "people": people_who_judged(dataset) if access.sees_all else None,
+    }
 
 
 def _details(access: Access, dataset: DatasetVersion) -> dict[str, Any]:
@@ -217,12 +173,12 @@ def _details(access: Access, dataset: DatasetVersion) -> dict[str, Any]:
     bias_audit = audit_of_version(dataset)
     answered, asked = answered_of(dataset)
     return {
-        **_split_table(dataset.counts),
+        **split_table(dataset.counts),
         "withdrawn": withdrawals_in(dataset),
         "rules": [DataRule(rule).label for rule in dataset.settings.get("rules", ())],
         "before": before,
         "comparison": VersionComparison(dataset, before).counts() if before else None,
-        "others": ready_datasets(access.project).exclude(pk=dataset.pk),
+        "others": ready_datasets(access.project, dataset.kind).exclude(pk=dataset.pk),
         "chosen": before.number if before else None,
         "people": people_behind(dataset),
         "report": report,
@@ -242,6 +198,13 @@ def ready_dataset(access: Access, number: int) -> DatasetVersion:
     return dataset
 
 
+def ready_examples(access: Access, number: int, what: str) -> DatasetVersion:
+    """For pages that a preference version does not have: Refused, `what` says which ("a report")."""
+    dataset = ready_dataset(access, number)
+    refuse_preferences(dataset, what)
+    return dataset
+
+
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpResponse:
@@ -251,14 +214,19 @@ def dataset_rows(request: HttpRequest, access: Access, number: int) -> HttpRespo
     tabs = [("", "All", dataset.counts["total"])] + [
         (name, GroupSplit.Split(name).label, dataset.counts.get(name, 0)) for name in SPLITS
     ]
+    preferences = dataset.kind == DatasetVersion.Kind.PREFERENCE
+    rows = preference_rows_of if preferences else rows_of
     context = {
         "dataset": dataset,
         "filters": filters,
         "split": chosen["split"],
         "tabs": tabs,
-        "page": cut(request, filters.shown(rows_of(dataset, **chosen)), 25),
+        "page": cut(request, filters.shown(rows(dataset, **chosen)), 25),
     }
-    return render(request, "datasets/version_rows.html", context, status=filters.http_status)
+    if preferences:
+        context["rows"] = with_texts(dataset, context["page"], named=access.sees_all)
+    template = "preferences_rows" if preferences else "version_rows"
+    return render(request, f"datasets/{template}.html", context, status=filters.http_status)
 
 
 @project_page(*EXAMPLE_READERS)

@@ -61,6 +61,7 @@ class CampaignSerializer(serializers.ModelSerializer[Campaign]):
             "baseline",
             "candidate",
             "dataset",
+            "split",
             "prompts",
             "ratings_per_prompt",
             "params",
@@ -101,6 +102,11 @@ class NewCampaignSerializer(Body):
     baseline = IdField()
     candidate = IdField()
     dataset = IdField()
+    split = serializers.ChoiceField(
+        choices=Campaign.Split.choices,
+        default=Campaign.Split.TEST,
+        help_text="`train` collects preferences to train on; it measures nothing and counts for no release.",
+    )
     prompts = serializers.IntegerField(min_value=1, max_value=MOST_PROMPTS)
     ratings_per_prompt = serializers.IntegerField(min_value=1, max_value=MOST_PER_PROMPT, default=3)
     temperature = serializers.FloatField(

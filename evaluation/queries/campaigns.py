@@ -6,7 +6,7 @@ from django.db.models import Count, Exists, F, IntegerField, OuterRef, Prefetch,
 from django.db.models.functions import Coalesce
 
 from core.models import Membership, Project, Role
-from dataset.models import DatasetRow, DatasetVersion, GroupSplit
+from dataset.models import DatasetRow, DatasetVersion
 from evaluation.models import Campaign, Comparison, Correction, Entry, Prompt, Rating
 
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     class HeldOut(TypedDict):
         held_out: int
+        trained: int
 
     CountedCampaign = WithAnnotations[Campaign, Progress]
     HeldOutDataset = WithAnnotations[DatasetVersion, HeldOut]
@@ -88,24 +89,27 @@ def open_campaigns(project: Project) -> QuerySet[Campaign]:
 
 
 def held_out_datasets(project: Project) -> "QuerySet[HeldOutDataset]":
-    """Ready dataset versions with `held_out`, the number of their test rows; versions without any are left out."""
-    held = DatasetRow.objects.filter(split=GroupSplit.Split.TEST)
+    """Ready versions of examples with `held_out`, the number of their test rows, and `trained`, of their training rows; versions without
+    test rows are left out."""
+    held, trained = (DatasetRow.objects.filter(split=split) for split in ("test", "train"))
     return (
-        DatasetVersion.objects.filter(project=project, status=DatasetVersion.Status.READY)
-        .annotate(held_out=_count(held, "dataset"))
+        DatasetVersion.objects.filter(
+            project=project, status=DatasetVersion.Status.READY, kind=DatasetVersion.Kind.SUPERVISED
+        )
+        .annotate(held_out=_count(held, "dataset"), trained=_count(trained, "dataset"))
         .filter(held_out__gt=0)
         .order_by("-number")
     )
 
 
-def held_out_rows(dataset: DatasetVersion) -> QuerySet[DatasetRow]:
-    return DatasetRow.objects.filter(dataset=dataset, split=GroupSplit.Split.TEST)
+def rows_of_split(dataset: DatasetVersion, split: str) -> QuerySet[DatasetRow]:
+    return DatasetRow.objects.filter(dataset=dataset, split=split)
 
 
 def rows_left(campaign: Campaign) -> QuerySet[DatasetRow]:
-    """Test rows of the campaign's dataset version that are not in it yet."""
+    """Rows of the campaign's split of its dataset version that are not in it yet."""
     prompts = Prompt.objects.filter(campaign=campaign, row=OuterRef("pk"))
-    return held_out_rows(campaign.dataset).filter(~Exists(prompts))
+    return rows_of_split(campaign.dataset, campaign.split).filter(~Exists(prompts))
 
 
 def rater_count(project: Project) -> int:

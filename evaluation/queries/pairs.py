@@ -57,9 +57,10 @@ class PairEvidence:
         )
 
 
-def siblings_of(campaigns: Iterable[Campaign]) -> dict[frozenset[int], list[Any]]:
+def siblings_of(campaigns: Iterable[Campaign]) -> dict[tuple[frozenset[int], str], list[Any]]:
     """The open and closed campaigns between the pairs of versions that `campaigns` compare, the oldest first, with their
-    progress; by the pair's version ids. Five queries."""
+    progress; by the pair's version ids and the split of the prompts: what raters say of prompts that a model has learned is not put
+    together with what they say of test prompts. Five queries."""
     campaign_ids = [campaign.pk for campaign in campaigns]
     versions = Entry.objects.filter(campaign__in=campaign_ids).values("version")
     entries: dict[int, set[int]] = defaultdict(set)
@@ -68,9 +69,9 @@ def siblings_of(campaigns: Iterable[Campaign]) -> dict[frozenset[int], list[Any]
     pairs = {frozenset(entries[pk]) for pk in campaign_ids if pk in entries}
     related = [pk for pk, pair in entries.items() if frozenset(pair) in pairs]
     counted = Q(status__in=COUNTED) | Q(pk__in=campaign_ids)
-    by_pair: dict[frozenset[int], list[Any]] = defaultdict(list)
+    by_pair: dict[tuple[frozenset[int], str], list[Any]] = defaultdict(list)
     for campaign in with_progress(Campaign.objects.filter(counted, pk__in=related)).order_by("pk"):
-        by_pair[frozenset(entries[campaign.pk])].append(campaign)
+        by_pair[frozenset(entries[campaign.pk]), campaign.split].append(campaign)
     return by_pair
 
 

@@ -133,10 +133,11 @@ def results_of(campaigns: Iterable[Campaign]) -> dict[int, Results]:
 
 
 def results_by_version(versions: Sequence[ModelVersion]) -> dict[int, list[Results]]:
-    """For each version id its campaigns' results, newest first. A constant number of queries."""
+    """For each version id the results of its campaigns on test prompts, newest first. A constant number of queries."""
     entries = Entry.objects.filter(
         version__in=[v.pk for v in versions],
         campaign__status__in=[Campaign.Status.OPEN, Campaign.Status.CLOSED],
+        campaign__split=Campaign.Split.TEST,
     ).values_list("version", "campaign")
     pairs = list(entries)
     results = results_of(Campaign.objects.filter(pk__in={campaign for _, campaign in pairs}))
@@ -147,7 +148,7 @@ def results_by_version(versions: Sequence[ModelVersion]) -> dict[int, list[Resul
 
 
 def results_for(version: ModelVersion) -> list[Results]:
-    """Results of every campaign with the version, newest first."""
+    """Results of every campaign with the version on test prompts, newest first."""
     return results_by_version([version])[version.pk]
 
 

@@ -14,7 +14,7 @@ from core.runs.control import launch_run, start_again
 from dataset.models import DatasetRow, DatasetVersion
 from evaluation.actions import EvaluationAction
 from evaluation.models import Campaign, CampaignAnswer, Comparison, Entry, Prompt, Rating
-from evaluation.queries.campaigns import held_out_rows
+from evaluation.queries.campaigns import rows_of_split
 from evaluation.sampling import choose
 from evaluation.services.plan import begin_stage, lock, must_be_as_shown, must_be_idle, settle_stage
 from inference.queries import is_served
@@ -39,8 +39,9 @@ def create_campaign(
     ratings_per_prompt: int = 3,
     temperature: float | None = None,
     max_tokens: int | None = None,
+    split: str = Campaign.Split.TEST.value,
 ) -> Campaign:
-    """Draws the test prompts and starts the background job that makes the answers. The campaign opens automatically
+    """Draws the prompts from the rows of `split` (Campaign.Split) and starts the background job that makes the answers. The campaign opens automatically
     with the first comparison.
 
     `temperature` is 0..2, `max_tokens` counts tokens of one answer; None takes the project's. Raises Invalid with the
@@ -49,13 +50,9 @@ def create_campaign(
     name = name.strip()
     temperature = project.temperature if temperature is None else temperature
     max_tokens = min(project.max_tokens, MOST_TOKENS) if max_tokens is None else max_tokens
-    rows = list(held_out_rows(dataset).select_related("revision"))
+    rows = list(rows_of_split(dataset, split).select_related("revision"))
     _check(project, name, baseline, candidate, dataset, ratings_per_prompt, temperature, max_tokens)
-    if not 1 <= prompts <= min(len(rows), MOST_PROMPTS):
-        raise _invalid(
-            "prompts",
-            f"Choose 1 to {min(len(rows), MOST_PROMPTS)}: {dataset} has {len(rows):,} test prompts.",
-        )
+    _must_have_prompts(dataset, split, len(rows), prompts)
     seed = secrets.randbelow(2**31)
     try:
         with transaction.atomic():
@@ -63,6 +60,7 @@ def create_campaign(
                 project=project,
                 name=name,
                 dataset=dataset,
+                split=split,
                 ratings_per_prompt=ratings_per_prompt,
                 seed=seed,
                 params={"temperature": temperature, "max_tokens": max_tokens},
@@ -86,6 +84,16 @@ def create_campaign(
     )
     launch_answers(by, campaign, f"Answers for {campaign.name}")
     return campaign
+
+
+def _must_have_prompts(dataset: DatasetVersion, split: str, rows: int, prompts: int) -> None:
+    if split not in Campaign.Split.values:
+        raise _invalid("split", "Choose test or train.")
+    most = min(rows, MOST_PROMPTS)
+    if not 1 <= prompts <= most:
+        raise _invalid(
+            "prompts", f"Choose 1 to {most}: {dataset} has {rows:,} {Campaign.Split(split).label.lower()}."
+        )
 
 
 def create_prompts(campaign: Campaign, rows: list[DatasetRow], count: int, *, seed: int) -> None:
@@ -133,6 +141,8 @@ def _check(
             raise _invalid(field, f"No engine serves {version}. Load it on the Serve page first.")
     if dataset.project_id != project.pk or dataset.status != DatasetVersion.Status.READY:
         raise _invalid("dataset", "Choose a dataset version of this project that is ready.")
+    if dataset.kind != DatasetVersion.Kind.SUPERVISED:
+        raise _invalid("dataset", f"{dataset} has preferences. Choose a version with examples.")
     if not 1 <= per_prompt <= MOST_PER_PROMPT:
         raise _invalid("ratings_per_prompt", f"Choose 1 to {MOST_PER_PROMPT}.")
     if not 0 <= temperature <= 2:

@@ -29,14 +29,14 @@ from evaluation.services.plan import (
 
 
 def most_more_prompts(campaign: Campaign) -> int:
-    """The number of prompts that can be added: test rows that are not in the campaign, up to MOST_PROMPTS in total."""
+    """The number of prompts that can be added: rows of its split that are not in the campaign, up to MOST_PROMPTS in total."""
     room = MOST_PROMPTS - Prompt.objects.current().filter(campaign=campaign).count()
     return max(0, min(rows_left(campaign).count(), room))
 
 
 @transaction.atomic
 def add_prompts(*, by: User, campaign: Campaign, prompts: int, seen: str = "") -> PlanStage:
-    """Draws more test prompts and starts the background job that makes their answers; each joins when it has both.
+    """Draws more prompts and starts the background job that makes their answers; each joins when it has both.
 
     The campaign stays open meanwhile. If the background job fails, the campaign keeps its earlier prompts. Raises Invalid when there are
     fewer prompts left, Conflict unless the campaign is open, has all its answers and is what the person saw (`seen`, see
@@ -50,7 +50,11 @@ def add_prompts(*, by: User, campaign: Campaign, prompts: int, seen: str = "") -
     if not left:
         raise Invalid(
             "No prompts can be added.",
-            fields={"prompts": ["All test prompts of the dataset version are in this campaign."]},
+            fields={
+                "prompts": [
+                    f"All {campaign.get_split_display().lower()} of the dataset version are in this campaign."
+                ]
+            },
         )
     if not 1 <= prompts <= left:
         raise Invalid(

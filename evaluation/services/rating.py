@@ -302,7 +302,7 @@ def _keep_scores(rating: Rating, scores: Scores | None) -> None:
 
 
 def _keep_corrections(by: User, comparison: Comparison, corrections: Mapping[str, str] | None) -> int:
-    """Files corrections that differ from the answer. The example joins the prompt's group, so that it stays in the test
+    """Files corrections that differ from the answer. The example joins the prompt's group, so that it stays in the prompt's
     split."""
     filed = 0
     for side, text in (corrections or {}).items():

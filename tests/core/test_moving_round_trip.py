@@ -17,7 +17,7 @@ from core.models import ApiKey, AuditEntry, Membership, Project, Run, User
 from core.moving.parts import Part, part_of, parts
 from core.moving.writing import Contents
 from core.storage import storage
-from dataset.models import BiasAudit, DatasetVersion, WithdrawalDecision
+from dataset.models import BiasAudit, DatasetVersion, Judgement, WithdrawalDecision
 from dataset.queries.audits import is_complete
 from dataset.rows import iter_rows
 from evaluation.models import Comparison
@@ -39,6 +39,7 @@ CHANGED = {
     "annotation.Example": {"origin_detail"},
     "core.Run": {"params"},
     "datasets.WithdrawalDecision": {"use"},
+    "datasets.Judgement": {"key"},
     "datasets.AuditFinding": {"examples"},
 }
 
@@ -197,6 +198,18 @@ def test_decisions_about_withdrawn_data_name_the_new_versions(world: World, tmp_
     assert uses == {f"dataset:{dataset.pk}", f"model:{version.pk}"}
     run = Run.objects.get(project=moved, kind="withdraw")
     assert run.params == {"source": moved.sources.get(name="handbook").pk}
+
+
+def test_judgements_name_the_new_comparisons_and_examples(world: World, tmp_path: Path):
+    archive_of(rich(world), tmp_path / "a.zip")
+    moved = bring(tmp_path / "a.zip", "moved").project
+    rows = Judgement.objects.filter(row__dataset__project=moved)
+    compared_rows = rows.filter(source="comparisons")
+    (comparison,) = Comparison.objects.filter(campaign__project=moved, rating__choice="both_bad")
+    assert set(compared_rows.values_list("key", flat=True)) == {f"comparison:{comparison.pk}"}
+    examples = rows.filter(source="examples").select_related("row")
+    assert examples
+    assert [judgement.key for judgement in examples] == [f"example:{one.row.example_id}" for one in examples]
 
 
 def test_weights_come_along_and_base_models_that_are_here_are_used(world: World, tmp_path: Path):

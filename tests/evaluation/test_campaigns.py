@@ -8,10 +8,12 @@ from core.errors import Conflict, Invalid, PartAway, Refused
 from core.models import AuditEntry, Role, Run
 from core.runs.context import RunContext, RunFailed
 from core.tasks import execute_run
+from dataset.models import DatasetRow
 from evaluation import services
 from evaluation.models import Campaign, CampaignAnswer, Comparison, Entry, Prompt, Rating, RatingDraft
 from evaluation.queries import results_by_version, results_for, results_of
 from evaluation.runner import answers
+from evaluation.services.growth import most_more_prompts
 from evaluation.statistics.votes import ASSUMED_CORRELATION
 from inference.models import Answer, Deployment
 from tests.evaluation.engine import fake_engine
@@ -582,3 +584,33 @@ def test_the_api_keeps_others_out(world, campaign, as_user, path, method, allowe
         else:
             assert status == (403 if role in Role.values else 404), role
     assert getattr(as_user(None), method)(address).status_code == 401
+
+
+# --- campaigns on training prompts -------------------------------------------------------------------------
+def test_a_campaign_on_training_prompts_collects_and_counts_for_no_release(world):
+    versions = make_pair(world.project, world.admin)
+    dataset = make_held_out(world.project, rows=4)
+    campaigns = [
+        make_campaign(
+            world.project, world.admin, dataset=dataset, versions=versions, split=split, prompts=3, name=split
+        )
+        for split in ("test", "train")
+    ]
+    rate_all(campaigns[0], world.rater, ["baseline"] * 3)
+    rate_all(campaigns[1], world.rater, ["candidate"] * 3)
+    results = results_of(campaigns)
+    assert [results[campaign.pk].pair.n for campaign in campaigns] == [3, 3]
+    (counted,) = results_by_version([versions[1]])[versions[1].pk]
+    assert (counted.campaign, counted.wins, counted.losses) == (campaigns[0], 0, 3)
+
+
+def test_training_prompts_are_drawn_from_training_rows(world, sent):
+    baseline, candidate = make_pair(world.project, world.admin)
+    campaign = services.create_campaign(
+        by=world.admin, project=world.project, name="To train on", baseline=baseline, candidate=candidate,
+        dataset=make_held_out(world.project, rows=5), prompts=3, split="train",
+    )  # fmt: skip
+    assert set(DatasetRow.objects.filter(pk__in=campaign.prompts.values("row")).values_list("split")) == {
+        ("train",)
+    }
+    assert most_more_prompts(campaign) == 2

@@ -135,6 +135,18 @@ def make_frozen(project: Project, by: User | None = None, **options: Any) -> Any
     return DatasetVersion.objects.select_related("artifact", "project").get(pk=dataset.pk)
 
 
+def make_preferences(project: Project, by: User | None = None, choice: Any = None, **options: Any) -> Any:
+    """What people said until now, really frozen, without a run and in the test's transaction."""
+    from dataset.models import DatasetVersion
+    from dataset.preferences import Choice
+    from dataset.runner.preferences import freeze_preferences
+    from dataset.services.preferences import start_preference_freeze
+
+    dataset = start_preference_freeze(by=by, project=project, choice=choice or Choice(), **options)
+    freeze_preferences(dataset, report=quiet)
+    return DatasetVersion.objects.select_related("artifact", "project").get(pk=dataset.pk)
+
+
 def make_audit_rows(project: Project, example: Any) -> tuple[Any, Any]:
     """A finished bias audit with a finding, and a twin of the example that waits; neither was calculated."""
     from dataset.models import AuditFinding, BiasAudit, Twin
@@ -570,9 +582,10 @@ def make_campaign(
     ratings_per_prompt: int = 1,
     status: str = "open",
     versions: tuple[Any, Any] | None = None,
+    split: str = "test",
     **fields: Any,
 ) -> Any:
-    """A campaign with all its answers made, open unless `status` says otherwise."""
+    """A campaign with all its answers made, open unless `status` says otherwise, on rows of this split."""
     from django.utils import timezone
 
     from dataset.models import DatasetRow
@@ -586,6 +599,7 @@ def make_campaign(
     campaign = Campaign.objects.create(
         project=project,
         dataset=dataset,
+        split=split,
         status=status,
         ratings_per_prompt=ratings_per_prompt,
         params={"temperature": 0, "max_tokens": 64},
@@ -598,7 +612,7 @@ def make_campaign(
         Entry.objects.create(campaign=campaign, version=version, position=position)
         for position, version in enumerate(versions or make_pair(project, by))
     ]
-    rows = DatasetRow.objects.filter(dataset=dataset, split="test").select_related("example", "revision")
+    rows = DatasetRow.objects.filter(dataset=dataset, split=split).select_related("example", "revision")
     for position, row in enumerate(rows[:prompts]):
         prompt = Prompt.objects.create(
             campaign=campaign,

@@ -19,6 +19,7 @@ from core.moving.container import Container
 from core.moving.manifest import NAME, Manifest
 from core.moving.reading import ImportedProject, import_archive
 from core.moving.writing import write_archive
+from dataset.preferences import Choice, Take
 from tests.support.factories import (
     FULL_SCORES,
     World,
@@ -30,6 +31,7 @@ from tests.support.factories import (
     make_frozen,
     make_learning_curve,
     make_losses,
+    make_preferences,
     make_run,
     make_training,
     make_user,
@@ -358,6 +360,10 @@ def _evaluation(world: World, dataset: Any, versions: tuple[Any, Any]) -> None:
         scores=None,
         corrections={"a": "A better answer. Your next step: none."},
     )
+    services.close_campaign(by=world.admin, campaign=campaign)
+    preferences = make_preferences(world.project, world.admin, Choice(take=(Take.COMPARISONS, Take.EXAMPLES)))
+    assert preferences.counts["preferences"]["disliked"] == 2
+    services.reopen_campaign(by=world.admin, campaign=campaign)
 
 
 def _chat(world: World, version: Any) -> None:
