@@ -1,9 +1,5 @@
-"""A program that wants a core for itself until it is killed: `python -m tests.support.busy`. It says when it begins."""
-
-import sys
+"""A program that is busy until it is killed: `python -m tests.support.busy`."""
 
 if __name__ == "__main__":
-    sys.stdout.write("busy\n")
-    sys.stdout.flush()
     while True:
         pass
