@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from annotation.checks.base import UNLIMITED, Check, Finding, Level, Pair, Span, TimeBudget
+from annotation.checks.prose import has_any
 from core.models import Project
 
 # Only phrases that are always empty. "I am happy to help you with that" can begin an answer, so it is not here.
@@ -17,6 +18,12 @@ _HOLLOW = re.compile(
       | rest\ assured | at\ your\ earliest\ convenience""",
     re.IGNORECASE | re.VERBOSE,
 )
+# Everything that _HOLLOW or _UNFINISHED finds has one of these, in any case.
+_HOLLOW_WORDS = (
+    "apologise for", "apologize for", "sorry for", "understand", "valued customer", "your call is", "your business is",
+    "your feedback is", "your patience is", "thank you for", "hesitate to", "rest assured", "at your earliest",
+)  # fmt: skip
+_UNFINISHED_WORDS = ("{{", "${", "xxxx", "____", "lorem ipsum", "todo", "tbd", "fixme", "as a")
 # Placeholders of templates. Brackets count only around words such as these: "[2]", "[sic]" and "[link](https://...)" do not.
 _OPEN = frozenset(
     {
@@ -59,13 +66,15 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
 
 
 def _hollow(pair: Pair, budget: TimeBudget) -> Iterator[re.Match[str]]:
+    if not has_any(pair.completion, _HOLLOW_WORDS):
+        return
     for match in _HOLLOW.finditer(pair.completion):
         budget.spend()
         yield match
 
 
 def _left_open(pair: Pair, budget: TimeBudget) -> Iterator[re.Match[str]]:
-    for match in _UNFINISHED.finditer(pair.completion):
+    for match in _UNFINISHED.finditer(pair.completion) if has_any(pair.completion, _UNFINISHED_WORDS) else ():
         budget.spend()
         yield match
     if pair.is_call:  # there brackets are syntax

@@ -21,7 +21,7 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
     words = len(pair.completion.split())
     if not words:
         return [Finding("warn", "No completion yet.", kind="empty")]
-    if words >= _ECHO and _plain(pair.completion) == _plain(pair.question):
+    if words >= _ECHO and _repeats(pair.completion, pair.question):
         return [Finding("bad", "The completion only repeats the customer's words.", kind="repeats-question")]
     if pair.completion.lower().strip(" .,!?\n") in _NODS:
         return [
@@ -34,6 +34,14 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
             )
         ]
     return [Finding("ok", f"{counted(words, 'word')}.")]
+
+
+def _repeats(text: str, other: str) -> bool:
+    return _first(text) == _first(other) and _plain(text) == _plain(other)
+
+
+def _first(text: str) -> str:
+    return next(filter(str.isalnum, text.casefold()), "")
 
 
 def _plain(text: str) -> str:

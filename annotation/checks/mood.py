@@ -6,6 +6,7 @@ The thresholds are ours. docs/reference/coverage.md says how often the classes a
 import re
 from collections.abc import Iterable
 
+from annotation.checks.prose import has_any
 from annotation.checks.sentiment import customer_sentiment
 from annotation.moods import ANGRY, ANXIOUS, NEUTRAL, PLEASED, UNHAPPY
 
@@ -44,17 +45,37 @@ _FORMULA = re.compile(
     r"\bgood (?:morning|afternoon|evening|day)\b|\bbest (?:regards|wishes)\b|\bhave a \w+ (?:day|one|evening|weekend)\b",
     re.IGNORECASE | re.MULTILINE,
 )
+# Everything that the patterns find has one of these, in any case.
+_ANGER_WORDS = (
+    "angr", "furious", "outrag", "livid", "fuming", "disg", "ridiculous", "absurd", "unacceptable", "pathetic", "appalling", "shame",
+    "insult", "infuriat", "fed up", "sick ", "had enough", "how dare", "useless", "incompetent", "joke", "scam", "rip", "con artist",
+    "liar", "lied", "worst", "never ", "waste", "hell", "wtf", "damn", "bloody", "crap", "bullshit", "sue you", "lawyer", " time",
+    "still ", "demand", "speak ", "won",
+)  # fmt: skip
+_WORRY_WORDS = (
+    "worr", "anxi", "nervous", "afraid", "scared", "fright", "terrified", "panic", "desperate", "stress", "concerned", "uneasy", "fear",
+    "urgent", "emergency", "asap", "as soon as", "right away", "immediately", "hurry", "rush", "running ", "at risk", "danger",
+    "what if", "know what to do",
+)  # fmt: skip
+_CALM_WORDS = ("worr", "rush", "hurry", "urgent")
+_FORMULA_WORDS = (
+    "love", "prefer", "great", "good", "nice", "perfect", "awesome", "right", "correct", "excellent", "wonderful", "best ", "have a ",
+)  # fmt: skip
 # "!!", or three words in capitals that follow each other.
 _SHOUTS = re.compile(r"!!|\b[A-Z]{2,}\b(?:[^\S\n]+[A-Z]{2,}\b){2}")
 
 
 def mood_of(turns: Iterable[str]) -> str:
     """The key of the mood of the customer (annotation.moods) from what they say, in English: all turns together."""
-    text = _CALM.sub(" ", "\n".join(turns)[:MOST_LETTERS])
-    score = customer_sentiment(_FORMULA.sub(" ", text))
-    if (_ANGER.search(text) and score < _NOT_ANGRY_AT) or (score <= _SHOUTED_AT and _SHOUTS.search(text)):
+    text = "\n".join(turns)[:MOST_LETTERS]
+    if has_any(text, _CALM_WORDS):
+        text = _CALM.sub(" ", text)
+    score = customer_sentiment(_FORMULA.sub(" ", text) if has_any(text, _FORMULA_WORDS) else text)
+    if (score < _NOT_ANGRY_AT and has_any(text, _ANGER_WORDS) and _ANGER.search(text)) or (
+        score <= _SHOUTED_AT and _SHOUTS.search(text)
+    ):
         return ANGRY
-    if _WORRY.search(text):
+    if has_any(text, _WORRY_WORDS) and _WORRY.search(text):
         return ANXIOUS
     if score <= UNHAPPY_AT:
         return UNHAPPY

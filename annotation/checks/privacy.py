@@ -18,6 +18,7 @@ from stdnum.pl import pesel
 from stdnum.us import ssn
 
 from annotation.checks.base import UNLIMITED, Check, Finding, Fix, Level, Pair, Span, TimeBudget
+from annotation.checks.prose import has_any
 from annotation.checks.pseudonyms import invented, is_invented
 from annotation.checks.remembered import Remembered
 from core.models import Project
@@ -114,6 +115,7 @@ _NATIONAL = re.compile(
     r"\b[^\w\n]{0,4}(?:is|number|no\.?)?[^\w\n]{0,4}(?P<id>[0-9XYZ][0-9A-Z -]{6,13}[0-9A-Z])(?!\w)",
     re.IGNORECASE,
 )
+_NATIONAL_NAMES = ("ssn", "social", "bsn", "burgerservice", "nhs", "pesel", "dni", "nie", "sin")
 _VALID: dict[str, Callable[[str], bool]] = {
     "ssn": ssn.is_valid, "soc": ssn.is_valid, "bsn": bsn.is_valid, "bur": bsn.is_valid, "nhs": nhs.is_valid,
     "pes": pesel.is_valid, "dni": dni.is_valid, "sin": sin.is_valid,
@@ -136,10 +138,10 @@ def _cards(text: str) -> Iterator[Place]:
 
 
 def _national_ids(text: str) -> Iterator[Place]:
-    for match in _SSN.finditer(text):
+    for match in _SSN.finditer(text) if text.count("-") > 1 else ():
         if ssn.is_valid(match.group()):
             yield match.span()
-    for match in _NATIONAL.finditer(text):
+    for match in _NATIONAL.finditer(text) if has_any(text, _NATIONAL_NAMES) else ():
         holds = _VALID.get(match["name"][:3].lower())
         if holds and not _SSN.fullmatch(match["id"]) and holds(match["id"].strip()):
             yield match.span("id")

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from annotation.checks.base import UNLIMITED, Check, Finding, Fix, Pair, Span, TimeBudget
+from annotation.checks.prose import has_any
 from annotation.checks.remembered import Remembered
 from core.models import Project
 
@@ -59,7 +60,15 @@ _TOLD = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _ALL_WORDS = ("k-", *(word for *_, words in _DETECTORS for word in words))
-_TOLD_NAME = re.compile(r"pass|kennwort|contrase|wachtwoord|key|token|secret", re.IGNORECASE)
+_TOLD_NAMES = (
+    "pass",
+    "kennwort",
+    "contrase",
+    "wachtwoord",
+    "key",
+    "token",
+    "secret",
+)  # one is in each name of _TOLD
 _found: Remembered[list[tuple[str, int, int]]] = Remembered()
 _GENERIC_KEY = re.compile(r"\b(?:sk|pk|rk)-(?:proj-|ant-|live-|or-)?[A-Za-z0-9_-]{20,200}")
 
@@ -93,7 +102,7 @@ def secrets_in(text: str, budget: TimeBudget = UNLIMITED) -> Iterator[tuple[str,
                 letter.isalpha() for letter in match.group()[3:]
             ):
                 yield "api-key", *match.span()
-    if _TOLD_NAME.search(text):
+    if has_any(text, _TOLD_NAMES):
         for match in _TOLD.finditer(text):
             budget.spend(4)
             value = match["value"].rstrip(".!?:")
@@ -117,7 +126,7 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
     texts = {"completion": (pair.completion,), "messages": pair.messages, "context": pair.context}
     by_kind: dict[str, list[Span]] = {}
     everything = "\n".join((pair.completion, *pair.messages, *pair.context))
-    if not any(word in everything for word in _ALL_WORDS) and not _TOLD_NAME.search(everything):
+    if not any(word in everything for word in _ALL_WORDS) and not has_any(everything, _TOLD_NAMES):
         return []
     for field, parts in texts.items():
         for index, text in enumerate(parts):

@@ -337,18 +337,13 @@ def test_a_process_that_dies_costs_nothing_but_time(world: World, monkeypatch, k
     assert all(process.poll() is not None for process in started)
 
 
-def test_a_process_beside_gives_way_to_people(world: World, monkeypatch):
-    niceness = []
-    real = apart.os.setpriority
-
-    def setpriority(which: int, process: int, priority: int) -> None:
-        real(which, process, priority)
-        niceness.append(apart.os.getpriority(which, process))
-
-    monkeypatch.setattr(apart.os, "setpriority", setpriority)
+def test_processes_beside_give_way_to_people(world: World, monkeypatch):
+    asked = []
+    real = apart.process_apart
+    monkeypatch.setattr(apart, "process_apart", lambda *args, **how: asked.append(how) or real(*args, **how))
     assert list(checked_rows(world.project, iter(rows_of(20)), rows=20, least=1))
-    assert niceness
-    assert all(one >= apart.os.getpriority(apart.os.PRIO_PROCESS, 0) + 10 or one == 19 for one in niceness)
+    assert asked
+    assert all(how["nice"] >= 10 for how in asked)  # tests/core/test_apart.py: what it does
 
 
 @pytest.mark.django_db(transaction=True)
