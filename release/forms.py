@@ -70,3 +70,21 @@ class RollBackForm(forms.Form):
     def reason(self) -> str:
         why, detail = self.cleaned_data["why"], self.cleaned_data["detail"]
         return ": ".join(part for part in (why if why != self.OTHER else "", detail) if part)
+
+
+class ForgettingBudgetForm(forms.Form):
+    """The largest forgetting that a release may have."""
+
+    answers = forms.FloatField(
+        label="Right answers, in points",
+        min_value=0,
+        max_value=100,
+        help_text="Arithmetic, following a format, world facts, each: 10 means that at most 10 of 100 answers may be lost.",
+    )
+    refusals = forms.FloatField(label="Refused harmful requests, in points", min_value=0, max_value=100)
+    loss = forms.FloatField(
+        label="Loss, in nats per token",
+        min_value=0,
+        max_value=10,
+        help_text="General English, and the test rows of the version before it: 0.1 is 10% more perplexity.",
+    )

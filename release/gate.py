@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from core.wording import counted, noun, percent
+from release import forgetting
+from release.forgetting import Forgetting
 from release.held_out import HeldOut, judge
 
 Result = Literal["pass", "hold", "fail"]
@@ -64,7 +66,7 @@ class RatedComparison:
 class Facts:
     """The known facts of a version. None, empty or 0 means "not known".
 
-    `held_out` is its loss and its opponent's on the same test rows.
+    `held_out` is its loss and its opponent's on the same test rows, `forgetting` what training took away.
     `opponent` is the name of the version to beat: the live one, or the base model while nothing is live. `human` is the comparison
     with that opponent, `newest` the newest with any version. `files` lists files that are missing or changed, None when
     they could not be checked; `files_compared` is what was compared, and `files_read_on` the day, if not today.
@@ -76,6 +78,7 @@ class Facts:
     parity_checked: int = 0
     parity_differing: int = 0
     held_out: HeldOut = field(default_factory=HeldOut)
+    forgetting: Forgetting = field(default_factory=Forgetting)
     opponent: str = ""
     human: RatedComparison | None = None
     newest: RatedComparison | None = None
@@ -136,6 +139,7 @@ def evaluate(facts: Facts) -> Gate:
         (
             _parity(facts),
             _loss(facts),
+            _forgetting(facts),
             human_preference(facts),
             _both_bad(facts),
             _served(facts),
@@ -162,6 +166,11 @@ def _parity(facts: Facts) -> Criterion:
 def _loss(facts: Facts) -> Criterion:
     verdict = judge(facts.held_out)
     return Criterion("held_out_loss", "Test loss", verdict.result, verdict.says)
+
+
+def _forgetting(facts: Facts) -> Criterion:
+    result, says = forgetting.judge(facts.forgetting)
+    return Criterion("forgetting", "Little forgotten", result, says)
 
 
 def _why_unknown(facts: Facts) -> str:

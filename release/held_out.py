@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.wording import counted
-from evaluation.statistics.paired import PairedDifference, PairedRow, holm, paired_difference
+from training.statistics.paired import PairedDifference, PairedRow, holm, paired_difference
 
 Result = Literal["pass", "hold", "fail"]
 State = Literal["no_opponent", "missing", "running", "failed", "outdated", "measured"]

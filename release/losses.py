@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from core.models import Run
-from evaluation.statistics.paired import PairedRow
 from release.held_out import HeldOut, MeasuredRow
 from training.losses import Loss, losses_of, measurements_of, prompt_digest
 from training.models import LossMeasurement, ModelVersion
+from training.statistics.paired import PairedRow
 
 Losses = dict[int, dict[str, Loss]]
 

@@ -14,7 +14,9 @@ from dataset.queries.withdrawals import withdrawn_rows, withdrawn_words
 from evaluation.queries import Results, results_by_version, results_for
 from inference.models import Deployment, Route
 from inference.queries import State, route_of, state_of, way_back
+from release.budgets import forgetting_of
 from release.files import Files, files_of
+from release.forgetting import Forgetting
 from release.gate import Facts, Gate, RatedComparison, evaluate
 from release.held_out import HeldOut, LossVerdict, judge
 from release.losses import held_out_of, opponents
@@ -128,12 +130,20 @@ def candidates(project: Project, live: ModelVersion | None, *, limit: int = 20) 
     results = results_by_version(versions)
     deployments = _deployments(versions)
     held_out = held_out_of(versions, live)
+    forgotten = forgetting_of(versions)
     withdrawn = _withdrawn(versions)
     candidates = []
     for version in versions:
         state = state_of(deployments.get(version.pk))
         facts = _facts(
-            version, live, results[version.pk], state, held_out[version.pk], withdrawn, in_list=True
+            version,
+            live,
+            results[version.pk],
+            state,
+            held_out[version.pk],
+            forgotten[version.pk],
+            withdrawn,
+            in_list=True,
         )
         candidates.append(Candidate(version, evaluate(facts), state, facts.held_out))
     return candidates
@@ -149,7 +159,8 @@ def _candidate(
 ) -> Candidate:
     state = state_of(_deployments([version]).get(version.pk))
     held_out = held_out_of([version], opponent)[version.pk]
-    facts = _facts(version, opponent, results, state, held_out, _withdrawn([version]), files=files)
+    forgotten = forgetting_of([version])[version.pk]
+    facts = _facts(version, opponent, results, state, held_out, forgotten, _withdrawn([version]), files=files)
     return Candidate(version, evaluate(facts), state, held_out)
 
 
@@ -194,6 +205,7 @@ def _facts(
     results: list[Results],
     state: State,
     held_out: HeldOut,
+    forgetting: Forgetting,
     withdrawn: Mapping[int, str],
     *,
     files: FilesRead | None = None,
@@ -209,6 +221,7 @@ def _facts(
         # `differing` shows a few; `differing_count` counts them all (older reports do not have it).
         parity_differing=int(report.get("differing_count", len(report.get("differing") or ()))),
         held_out=held_out,
+        forgetting=forgetting,
         opponent=_opponent_name(version, live),
         human=_compared(human, version) if human else None,
         newest=_compared(newest, version) if (newest := _newest(results)) else None,

@@ -1,6 +1,7 @@
 """Changes of the live version: one decision, one transaction, one row that never changes."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from django.db import transaction
 
@@ -12,8 +13,9 @@ from inference.queries import deployment_of, live_version, way_back
 from inference.services import point_route, request_load
 from release import queries
 from release.actions import ReleaseAction
+from release.forgetting import Budget
 from release.gate import Gate
-from release.models import Release
+from release.models import ForgettingBudget, Release
 from training import services as training
 from training.models import LossMeasurement, ModelVersion
 
@@ -92,6 +94,24 @@ def measure_loss(*, by: User, version: ModelVersion) -> LossMeasurement:
             "Measure a trained version, or release one first.",
         )
     return training.measure_loss(by=by, version=version, against=measuring.against)
+
+
+@transaction.atomic
+def set_forgetting_budget(*, by: User, project: Project, budget: Budget) -> ForgettingBudget:
+    """How much the project's releases may forget, from now on: gates that were signed off stay as they are. Invalid outside 0 to 100
+    points and 0 to 10 nats."""
+    fields = {}
+    for name, most in (("answers", 100), ("refusals", 100), ("loss", 10)):
+        if not 0 <= getattr(budget, name) <= most:  # false for "not a number", too
+            fields[name] = [f"Give a number from 0 to {most}."]
+    if fields:
+        raise Invalid("The budget was not changed.", fields=fields)
+    values = asdict(budget)
+    stored, _ = ForgettingBudget.objects.update_or_create(
+        project=project, defaults={**values, "changed_by": by}
+    )
+    record(by=by, project=project, action=ReleaseAction.FORGETTING_BUDGET_CHANGED, obj=project, **values)
+    return stored
 
 
 def roll_back(*, by: User, project: Project, away_from: ModelVersion, reason: str) -> Release:

@@ -146,6 +146,13 @@ def _learning_curve(world, tmp_path):
     return curve.run, str(curve)
 
 
+def _forgetting(world, tmp_path):
+    from training.services.forgetting import measure_forgetting
+
+    version = make_version(world.project, world.admin)
+    return measure_forgetting(by=world.admin, version=version).run, f"Model version {version}"
+
+
 def _campaign(world, tmp_path):
     from evaluation.services.campaigns import launch_answers
 
@@ -230,6 +237,7 @@ MAKERS = {
     "test_loss": _test_loss,
     "ask_base_model": _asking,
     "learning_curve": _learning_curve,
+    "forgetting": _forgetting,
     "campaign": _campaign,
 }
 

@@ -25,6 +25,14 @@ class TrainingAction(AuditAction):
         "model_version.loss_measured",
         "The loss of {label} and {against} was measured on the same {rows} test rows",
     )
+    FORGETTING_REQUESTED = (
+        "model_version.forgetting_requested",
+        "{actor} asked what {label} forgot",
+    )
+    FORGETTING_MEASURED = (
+        "model_version.forgetting_measured",
+        "What {label} forgot was measured: {forgot} of {tasks} tasks show it",
+    )
     LEARNING_CURVE_STARTED = (
         "learning_curve.started",
         "{actor} started {label} of {base_model}, dataset {dataset}",

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.api import knowledge, learning_curves, views
+from training.api import forgetting, knowledge, learning_curves, views
 
 urlpatterns = [
     path("base-models/", views.BaseModelsView.as_view(), name="api-base-models"),
@@ -43,6 +43,16 @@ urlpatterns = [
         "model-versions/<int:pk>/check-tokens/",
         views.CheckTokensView.as_view(),
         name="api-model-version-tokens",
+    ),
+    path(
+        "model-versions/<int:pk>/forgetting/",
+        forgetting.ForgettingView.as_view(),
+        name="api-model-version-forgetting",
+    ),
+    path(
+        "model-versions/<int:pk>/forgetting/items/",
+        forgetting.ForgettingItemsView.as_view(),
+        name="api-model-version-forgetting-items",
     ),
     path(
         "model-versions/<int:pk>/check-files/", views.CheckFilesView.as_view(), name="api-model-version-files"

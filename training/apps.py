@@ -17,6 +17,7 @@ class TrainingConfig(AppConfig):
             register_size_note,
         )
         from core.audit.sentences import register_actions
+        from core.events import subscribe
         from core.home.stages import register_stage
         from core.marks import register_marks
         from core.runs.kinds import register_kind
@@ -25,15 +26,18 @@ class TrainingConfig(AppConfig):
         from training.asked import SOURCE, finding_notes
         from training.counting import base_of_project, tokens_of_example
         from training.extensions import size_note, uses
+        from training.handlers import measure_registered_version
         from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
         from training.moving import register_moving
         from training.queries import control_tokens, uses_of_dataset
         from training.run_kinds import ALL
         from training.services.knowledge import forget_answers
+        from training.services.results import REGISTERED
 
         for kind in ALL:
             register_kind(kind)
+        subscribe(REGISTERED, "training.forgetting", measure_registered_version)
         register_uses(
             uses,
             model="training.ModelVersion",

@@ -8,6 +8,8 @@ from django.http import QueryDict
 
 from core.lists.filters import Filter, search_field
 from core.models import Run
+from training.forgotten import CHANGES
+from training.general import TASKS
 from training.methods import METHODS
 from training.models import ModelVersion, TrainingRun
 
@@ -32,6 +34,16 @@ class KnowledgeFilter(Filter):
     base_model = forms.IntegerField(required=False, min_value=1)
     example = forms.IntegerField(required=False, min_value=1)
     unknown = forms.ChoiceField(choices=[("", "any"), ("yes", "With unknown facts")], required=False)
+
+
+class ForgettingFilter(Filter):
+    """The filters of the items that versions were measured on."""
+
+    change = forms.ChoiceField(label="Answer", choices=[("", "any"), *CHANGES.items()], required=False)
+    task = forms.ChoiceField(
+        choices=[("", "any"), *((task.name, task.label) for task in TASKS.values() if task.most_tokens)],
+        required=False,
+    )
 
 
 class CompareForm(Filter):

@@ -69,14 +69,16 @@ class Available:
     retired: int
 
 
-def available_rows(version: ModelVersion, against: ModelVersion) -> Available:
-    """The test rows of both versions' datasets, each example once, without what either was trained on.
+def available_rows(
+    version: ModelVersion, against: ModelVersion, *, only: Sequence[DatasetVersion] | None = None
+) -> Available:
+    """The test rows of both versions' datasets (or of `only`, some of these), each example once, without what either was trained on.
 
     Splits are permanent, so none should have been; a row with an example or prompt among a version's training rows is
     left out anyway, and counted. Three queries.
     """
     datasets = datasets_of(version, against)
-    rows = newest_of_each(held_out_rows(datasets))
+    rows = newest_of_each(held_out_rows(datasets if only is None else only))
     trained = _trained_on(datasets)
     retired = set(
         Example.objects.filter(

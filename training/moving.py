@@ -8,9 +8,13 @@ from django.utils import timezone
 from core.models import Artifact
 from core.moving.own import register_run_params
 from core.moving.parts import Arrival, Part, Row, plain, register_left_out, register_part
+from training.forgetting import TaskFigures, verdicts
 from training.models import (
     BaseModel,
     CurvePoint,
+    ForgettingItem,
+    ForgettingMeasurement,
+    GeneralAnswer,
     KnowledgeAnswer,
     LearningCurve,
     LossMeasurement,
@@ -82,6 +86,14 @@ def _wrong_answer(row: Row) -> str:
     return "" if fits else "its facts or answers are not ones"
 
 
+def _wrong_figures(row: Row) -> str:
+    try:
+        verdicts([TaskFigures.from_values(values) for values in row["figures"]])
+    except (TypeError, KeyError, AttributeError, ValueError):
+        return "its figures are not ones"
+    return ""
+
+
 def register_moving() -> None:
     base = ("architecture", "control_tokens", "parity_prompts")
     register_part(
@@ -133,7 +145,16 @@ def register_moving() -> None:
     register_run_params(
         dataset="datasets.DatasetVersion", base_model="training.BaseModel", version="training.ModelVersion"
     )
+    _register_forgetting()
     register_left_out(TokenCount, "Tokens are counted again when they are needed.")
     register_left_out(
         "checkpoints", "A training run that had not ended starts from its beginning.", words="Checkpoints"
     )
+
+
+def _register_forgetting() -> None:
+    register_part(
+        Part(ForgettingMeasurement, "version__project", json={"figures": plain}, check=_wrong_figures)
+    )
+    register_part(Part(ForgettingItem, "measurement__version__project"))
+    register_left_out(GeneralAnswer, "Base models are asked again when a version is measured.")

@@ -5,6 +5,7 @@ from django.urls import reverse
 from core.models import Run
 from core.runs.kinds import RunKind
 from dataset.models import DatasetVersion
+from training.forgetting import KIND
 from training.knowledge import ASK
 from training.models import BaseModel, LearningCurve, ModelVersion, TrainingRun
 
@@ -117,4 +118,14 @@ LEARNING_CURVE = RunKind(
     subject="training.run_kinds:of_learning_curve",
     max_attempts=5,
 )
-ALL = (BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS, ASKING, LEARNING_CURVE)
+FORGETTING = RunKind(
+    KIND,
+    "Forgetting",
+    queue="gpu",
+    runner="training.runner.forgetting:run",
+    on_again="training.services.forgetting:again",
+    again_words="Answers given so far are kept.",
+    subject="training.run_kinds:of_version",
+    max_attempts=5,
+)
+ALL = (BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS, ASKING, LEARNING_CURVE, FORGETTING)

@@ -125,3 +125,17 @@ class StepSerializer(serializers.Serializer[Any]):
 
 class LineageSerializer(serializers.Serializer[Any]):
     steps = StepSerializer(many=True)
+
+
+class BudgetSerializer(serializers.Serializer[Any]):
+    """The largest forgetting that a release may have: points of right answers and of refusals, nats per token."""
+
+    answers = serializers.FloatField()
+    refusals = serializers.FloatField()
+    loss = serializers.FloatField()
+
+
+class SetBudgetSerializer(Body):
+    answers = serializers.FloatField(min_value=0, max_value=100)
+    refusals = serializers.FloatField(min_value=0, max_value=100)
+    loss = serializers.FloatField(min_value=0, max_value=10)

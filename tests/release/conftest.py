@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from tests.support.factories import make_base_model, make_losses, make_served, make_version, spread_losses
+from tests.support.factories import (
+    make_base_model,
+    make_forgetting,
+    make_losses,
+    make_served,
+    make_version,
+    spread_losses,
+)
 
 
 @dataclass
@@ -23,6 +30,7 @@ def make_versions(world) -> Versions:
     versions = Versions(*(make_served(version) for version in found))
     for version in (versions.v1, versions.v2, versions.v3):
         make_losses(version, versions.base, spread_losses(1.8, 3.0))
+        make_forgetting(version)
     return versions
 
 

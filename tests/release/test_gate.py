@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from release.forgetting import Forgetting
 from release.gate import Facts, RatedComparison, evaluate, summary
 from release.held_out import HeldOut
 from tests.release.test_held_out import measured
+from tests.support.factories import task_figures
 
+KEPT = task_figures()
 HUMAN = RatedComparison(
     against="v1",
     campaigns=1,
@@ -32,6 +35,7 @@ GOOD = Facts(
     version="v2",
     parity_checked=3,
     held_out=measured(1.77, 3.07),
+    forgetting=Forgetting("measured", KEPT),
     opponent="v1",
     human=HUMAN,
     newest=HUMAN,
@@ -50,7 +54,7 @@ def _check(facts, name):
 def test_everything_known_and_good_passes():
     gate = evaluate(GOOD)
     assert gate.result == "pass" and not gate.open_points
-    assert gate.says == "All 7 criteria passed."
+    assert gate.says == "All 8 criteria passed."
 
 
 def test_nothing_known_never_passes():
@@ -59,6 +63,7 @@ def test_nothing_known_never_passes():
     assert {check.name: check.result for check in gate.checks} == {
         "token_parity": "hold",
         "held_out_loss": "hold",
+        "forgetting": "hold",
         "human_preference": "hold",
         "both_bad": "hold",
         "served": "fail",
@@ -75,6 +80,14 @@ def test_nothing_known_never_passes():
         ("held_out_loss", {"held_out": HeldOut(opponent="v1")}, "hold"),
         ("held_out_loss", {"held_out": HeldOut(state="no_opponent")}, "hold"),
         ("held_out_loss", {"held_out": measured(3.5, 3.07)}, "fail"),
+        ("forgetting", {"forgetting": Forgetting()}, "hold"),
+        ("forgetting", {"forgetting": Forgetting("running")}, "hold"),
+        ("forgetting", {"forgetting": Forgetting("failed", says="The disk is full.")}, "hold"),
+        ("forgetting", {"forgetting": Forgetting("outdated", KEPT)}, "hold"),
+        ("forgetting", {"forgetting": Forgetting("measured")}, "hold"),
+        ("forgetting", {"forgetting": Forgetting("measured", task_figures(lost=30))}, "fail"),
+        ("forgetting", {"forgetting": Forgetting("measured", task_figures(lost=8))}, "hold"),
+        ("forgetting", {"forgetting": Forgetting("base")}, "pass"),
         ("human_preference", {"human": None}, "hold"),
         ("human_preference", {"opponent": ""}, "hold"),
         ("human_preference", {"human": replace(HUMAN, n=0)}, "hold"),
@@ -113,9 +126,9 @@ def test_each_check_alone(name, change, result):
 def test_the_sentence_counts_what_passed_first():
     unmeasured = HeldOut(opponent="v1")
     gate = evaluate(replace(GOOD, served=False, parity_checked=0, held_out=unmeasured))
-    assert gate.says == "4 of 7 passed, 2 on hold, 1 failed."
-    assert evaluate(replace(GOOD, held_out=unmeasured, parity_checked=0)).says == "5 of 7 passed, 2 on hold."
-    assert evaluate(replace(GOOD, served=False)).says == "6 of 7 passed, 1 failed."
+    assert gate.says == "5 of 8 passed, 2 on hold, 1 failed."
+    assert evaluate(replace(GOOD, held_out=unmeasured, parity_checked=0)).says == "6 of 8 passed, 2 on hold."
+    assert evaluate(replace(GOOD, served=False)).says == "7 of 8 passed, 1 failed."
     assert summary([]) == "0 of 0 passed"
     assert summary(["hold", "hold"]) == "0 of 2 passed, 2 on hold"
 
@@ -136,7 +149,7 @@ def test_the_file_check_says_what_was_compared(change, words):
 
 def test_what_is_stored_reads_alone():
     stored = evaluate(GOOD).stored()
-    assert len(stored) == 7
+    assert len(stored) == 8
     assert all(set(check) == {"name", "label", "result", "says"} for check in stored)
     assert "3.07 with v1, 1.77 now on the same 40 test rows" in stored[1]["says"]
 

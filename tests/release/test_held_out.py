@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation.statistics.paired import PairedRow
 from release.held_out import LEAST_GROUPS, LEAST_ROWS, MARGIN, HeldOut, MeasuredRow, judge
 from tests.support.factories import spread_losses
+from training.statistics.paired import PairedRow
 
 
 def measured(mean, other, rows=40, *, slices=("customs",), tokens=40, groups=0):

@@ -184,7 +184,7 @@ def test_the_api_measures_and_shows_the_figures(world, versions, as_user):
 def test_summaries_are_said_in_full(world, versions, as_user, page_of):
     """What passed comes first, on every page and in the record."""
     made = live(world, versions.v1)
-    assert made.gate_says == "5 of 7 passed, 2 on hold"
+    assert made.gate_says == "6 of 8 passed, 2 on hold"
     viewer = as_user(world.viewer)
     for address in (
         page_of("release:home"),
@@ -196,8 +196,8 @@ def test_summaries_are_said_in_full(world, versions, as_user, page_of):
             viewer.get(address)
         ), address
     api = f"/api/v1/projects/{world.project.slug}"
-    assert viewer.get(f"{api}/releases/").json()["results"][0]["gate_says"] == "5 of 7 passed, 2 on hold"
-    assert viewer.get(f"{api}/candidates/").json()[0]["gate"]["says"] == "4 of 7 passed, 3 on hold."
+    assert viewer.get(f"{api}/releases/").json()["results"][0]["gate_says"] == "6 of 8 passed, 2 on hold"
+    assert viewer.get(f"{api}/candidates/").json()[0]["gate"]["says"] == "5 of 8 passed, 3 on hold."
 
 
 def test_the_home_costs_the_same_with_more_measurements(world, versions, as_user, page_of):

@@ -47,7 +47,7 @@ def test_a_release_moves_the_pointer_and_keeps_the_gate(world, versions):
     assert {check["name"] for check in release.gate} >= {"token_parity", "human_preference", "served"}
     entry = AuditEntry.objects.get(action="release.made_live")
     assert entry.detail["result"] == "hold"
-    assert entry.detail["gate"] == "5 of 7 passed, 2 on hold" and entry.detail["note"] == "First one."
+    assert entry.detail["gate"] == "6 of 8 passed, 2 on hold" and entry.detail["note"] == "First one."
     assert "human_preference" in entry.detail["overridden"]
 
 

@@ -714,3 +714,51 @@ def make_losses(
 def spread_losses(mean: float, other: float, rows: int = 40) -> list[tuple[float, float]]:
     """Losses of two versions whose difference varies by some hundredths from row to row."""
     return [(mean + 0.02 * (at % 5 - 2), other + 0.02 * (at % 3 - 1)) for at in range(rows)]
+
+
+def task_figures(*, lost: int = 0, items: int = 80, right: int = 60) -> list[Any]:
+    """Two tasks as training.forgetting has them: world facts with `lost` of `right` answers lost, and prose predicted as before."""
+    from training.forgetting import ItemResult, figures_of
+
+    facts = [ItemResult(1.0, 1.0, 1, at < right, lost <= at < right) for at in range(items)]
+    prose = [ItemResult(30 + at % 5, 30 + at % 5 + 0.1 * (at % 3 - 1), 10) for at in range(items)]
+    found = [figures_of("facts", facts), figures_of("prose", prose)]
+    return [figures for figures in found if figures is not None]
+
+
+def make_forgetting(version: Any, *, status: str = Run.Status.SUCCEEDED, **figures: int) -> Any:
+    """The measurement of what a version forgot, with the items that `task_figures(**figures)` are made of."""
+    from training.forgetting import TaskFigures
+    from training.general import general_set
+    from training.models import ForgettingItem, ForgettingMeasurement
+
+    done = status == Run.Status.SUCCEEDED
+    tasks: list[TaskFigures] = task_figures(**figures) if done else []
+    measurement = ForgettingMeasurement.objects.create(
+        version=version,
+        run=make_run(version.project, kind="forgetting", queue="gpu", status=status),
+        set_version=general_set().version,
+        precision="float32",
+        figures=[one.as_values() for one in tasks],
+        measured_at=timezone.now() if done else None,
+    )
+    lost, right = figures.get("lost", 0), figures.get("right", 60)
+    items = general_set().of("facts")[: figures.get("items", 80)] if done else []
+    ForgettingItem.objects.bulk_create(
+        ForgettingItem(
+            measurement=measurement,
+            task=item.task,
+            item=item.id,
+            question=item.prompt,
+            reference=item.reference,
+            base_answer=item.reference if at < right else "I am not sure.",
+            answer=item.reference if lost <= at < right else "Your order is on its way.",
+            base_correct=at < right,
+            correct=lost <= at < right,
+            base_loss=1.0,
+            loss=1.0,
+            tokens=1,
+        )
+        for at, item in enumerate(items)
+    )
+    return measurement

@@ -28,6 +28,7 @@ from tests.support.factories import (
     make_base_model,
     make_campaign,
     make_example,
+    make_forgetting,
     make_frozen,
     make_learning_curve,
     make_losses,
@@ -322,6 +323,7 @@ def _versions(world: World, dataset: Any) -> tuple[Any, Any]:
     )
     SampleAnswer.objects.create(training_run=training, step=1, question="Where?", answer="At sea.")
     make_losses(base, trained, [(1.0, 0.9), (1.2, 1.1)])
+    make_forgetting(trained, lost=10)
     _asked(world, base_model)
     make_learning_curve(world.project, world.admin, base_model=base_model, dataset=dataset)
     return base, trained
@@ -383,7 +385,7 @@ def _chat(world: World, version: Any) -> None:
 def _releases(world: World, base: Any, trained: Any) -> None:
     from inference.models import Route
     from release.actions import ReleaseAction
-    from release.models import Release
+    from release.models import ForgettingBudget, Release
 
     for version, replaced in ((base, None), (trained, base)):
         release = Release.objects.create(
@@ -403,6 +405,9 @@ def _releases(world: World, base: Any, trained: Any) -> None:
             gate="1 of 1 passed",
         )
     Route.objects.create(project=world.project, version=trained)
+    ForgettingBudget.objects.create(
+        project=world.project, answers=12.5, refusals=5, loss=0.2, changed_by=world.admin
+    )
 
 
 # --- moving ------------------------------------------------------------------------------------------------

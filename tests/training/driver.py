@@ -20,7 +20,8 @@ def main(database: str, run_id: int, pause: float, every: float) -> None:
     settings.TRAINING_THREADS = 1
 
     from core.tasks import execute_run
-    from training.runner import asking, loop
+    from tests.training.trained import small_set
+    from training.runner import asking, forgetting, loop
 
     loop.CHECKPOINT_SECONDS = every
     finish_step = loop._Watch.on_step_end
@@ -39,6 +40,16 @@ def main(database: str, run_id: int, pause: float, every: float) -> None:
         time.sleep(pause)
 
     asking.Asking._store = store_slowly
+    # A run that measures what a version forgot: a few items at a time, of a small set.
+    forgetting.TOKENS_AT_ONCE = 400
+    forgetting.general_set = small_set
+    note = forgetting.GeneralMeasuring._noted
+
+    def note_slowly(self, *args):
+        time.sleep(pause)
+        note(self, *args)
+
+    forgetting.GeneralMeasuring._noted = note_slowly
     execute_run(run_id)
 
 

@@ -147,6 +147,8 @@ class LoRA(BesideFrozen):
     def adapted(self, model: "PreTrainedModel", recipe: Recipe) -> "PeftModel":
         from peft import LoraConfig, get_peft_model
 
+        from training.methods.fused_lora import fuse
+
         present = {name.rpartition(".")[2] for name, _ in model.named_modules()}
         own = _of_lora(recipe)
         targets: str | list[str] = own.targets
@@ -166,6 +168,7 @@ class LoRA(BesideFrozen):
         adapted = get_peft_model(model, config)
         if own.variant == PISSA:
             pissa.keep_start(adapted)
+        fuse(adapted)
         return adapted
 
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:

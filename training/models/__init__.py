@@ -1,5 +1,7 @@
-"""Base models, training runs, their measurements, the model versions they produce, learning curves, and what base models answer."""
+"""Base models, training runs, their measurements, the model versions they produce, learning curves, what base models answer, and what
+versions forgot."""
 
+from training.models.forgetting import ForgettingItem, ForgettingMeasurement, GeneralAnswer
 from training.models.knowledge import KnowledgeAnswer
 from training.models.learning_curves import CurvePoint, LearningCurve
 from training.models.runs import (
@@ -16,6 +18,9 @@ from training.models.runs import (
 __all__ = [
     "BaseModel",
     "CurvePoint",
+    "ForgettingItem",
+    "ForgettingMeasurement",
+    "GeneralAnswer",
     "KnowledgeAnswer",
     "LearningCurve",
     "LossMeasurement",

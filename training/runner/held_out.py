@@ -9,17 +9,20 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.runs.context import RunContext, RunFailed, RunHandedBack
+from dataset.models import DatasetVersion
 from dataset.rows import rows_at
 from training.held_out import ChosenRow, choose
 from training.host import stopping
 from training.losses import available_rows, datasets_of, prompt_digest
 from training.methods import METHODS, recipe_from
 from training.models import LossMeasurement, ModelVersion, RowLoss
+from training.objectives import recipe_type
 from training.queries import system_prompt_of
 from training.rows import EncodedRow, RowEncoder
 from training.runner.data import TransformersTokenizer, collate
@@ -92,17 +95,7 @@ def _prepare(measurement: LossMeasurement) -> dict[int, dict[str, Rendered]]:
     version, against = measurement.version, measurement.against
     available = available_rows(version, against)
     chosen = choose(available.rows)
-    encoders = {side.pk: (_encoder(side), _longest(side)) for side in (version, against)}
-    rendered: dict[int, dict[str, Rendered]] = {pk: {} for pk in encoders}
-    kept: list[ChosenRow] = []
-    for chosen_row, content in _contents(chosen, version, against):
-        both = {pk: render(encoder, content, longest) for pk, (encoder, longest) in encoders.items()}
-        if any(side is None for side in both.values()):
-            continue
-        kept.append(chosen_row)
-        for pk, side in both.items():
-            assert side is not None
-            rendered[pk][chosen_row.row.row_hash] = side
+    kept, rendered = render_for_both(chosen, version, against)
     if not kept:
         raise RunFailed(
             "no_test_rows",
@@ -122,10 +115,28 @@ def _prepare(measurement: LossMeasurement) -> dict[int, dict[str, Rendered]]:
     return rendered
 
 
-def _contents(
+def render_for_both(
     chosen: list[ChosenRow], version: ModelVersion, against: ModelVersion
+) -> tuple[list[ChosenRow], dict[int, dict[str, Rendered]]]:
+    """(the rows that both can read whole, {version id: {row hash: the row as this version reads it}})."""
+    encoders = {side.pk: (_encoder(side), _longest(side)) for side in (version, against)}
+    rendered: dict[int, dict[str, Rendered]] = {pk: {} for pk in encoders}
+    kept: list[ChosenRow] = []
+    for chosen_row, content in _contents(chosen, datasets_of(version, against)):
+        both = {pk: render(encoder, content, longest) for pk, (encoder, longest) in encoders.items()}
+        if any(side is None for side in both.values()):
+            continue
+        kept.append(chosen_row)
+        for pk, side in both.items():
+            assert side is not None
+            rendered[pk][chosen_row.row.row_hash] = side
+    return kept, rendered
+
+
+def _contents(
+    chosen: list[ChosenRow], datasets: Sequence[DatasetVersion]
 ) -> Iterator[tuple[ChosenRow, dict[str, Any]]]:
-    for dataset in datasets_of(version, against):
+    for dataset in datasets:
         at = {
             chosen_row.row.position: chosen_row
             for chosen_row in chosen
@@ -153,8 +164,8 @@ def _longest(version: ModelVersion) -> int:
     if training_run is None:
         virtual = 0
     else:
-        method = METHODS[training_run.method]
-        virtual = method.virtual_tokens(recipe_from(method.recipe, training_run.recipe))
+        recipe = recipe_from(recipe_type(training_run.method, training_run.objective), training_run.recipe)
+        virtual = METHODS[training_run.method].virtual_tokens(recipe)
     return (version.base_model.context_length or NO_LIMIT) - virtual
 
 
@@ -182,24 +193,10 @@ def _measure(
         return done
     ctx.report(message=f"Loading {version}.", now=True)
     try:
-        model = _load(version, device=device, precision=precision)
+        model = load_version(version, device=device, precision=precision)
         began, before = time.monotonic(), done
-        for batch in batches(rows):
-            losses = losses_of_rows(model, [rendered.row for _, rendered in batch], device)
-            results.note_row_losses(
-                losses=[
-                    RowLoss(
-                        version=version,
-                        row_hash=row_hash,
-                        loss=loss,
-                        tokens=rendered.row.answer_tokens,
-                        rendered=rendered.digest,
-                        precision=precision,
-                    )
-                    for (row_hash, rendered), loss in zip(batch, losses, strict=True)
-                ]
-            )
-            done += len(batch)
+        for count in measure_rows(model, version, rows, device=device, precision=precision):
+            done += count
             # Only the measuring speed counts: loading happens once.
             left = (time.monotonic() - began) / (done - before) * ((ctx.run.total or done) - done)
             ctx.report(done=done, message=f"Measuring {version} on test rows.", left=left)
@@ -211,6 +208,33 @@ def _measure(
     del model
     gc.collect()
     return done
+
+
+def measure_rows(
+    model: "PreTrainedModel | PeftModel",
+    version: ModelVersion,
+    rows: dict[str, Rendered],
+    *,
+    device: str,
+    precision: str,
+) -> Iterator[int]:
+    """Stores the losses of a loaded version, batch by batch; yields the number of rows of each."""
+    for batch in batches(rows):
+        losses = losses_of_rows(model, [rendered.row for _, rendered in batch], device)
+        results.note_row_losses(
+            losses=[
+                RowLoss(
+                    version=version,
+                    row_hash=row_hash,
+                    loss=loss,
+                    tokens=rendered.row.answer_tokens,
+                    rendered=rendered.digest,
+                    precision=precision,
+                )
+                for (row_hash, rendered), loss in zip(batch, losses, strict=True)
+            ]
+        )
+        yield len(batch)
 
 
 def batches(rows: dict[str, Rendered]) -> Iterator[list[tuple[str, Rendered]]]:
@@ -226,22 +250,26 @@ def batches(rows: dict[str, Rendered]) -> Iterator[list[tuple[str, Rendered]]]:
         yield batch
 
 
-def _load(version: ModelVersion, *, device: str, precision: str) -> Any:
+def load_version(version: ModelVersion, *, device: str, precision: str) -> Any:
     """The version's weights as they are served: a complete model, or the base model with what the method trained beside it."""
+    own = check_present(version.artifact, str(version))
+    if version.kind != ModelVersion.Kind.ADAPTER:
+        return load_weights(own, device=device, precision=precision)
+    base = check_present(version.base_model.artifact, str(version.base_model))
+    model = load_weights(base, device=device, precision=precision)
+    assert version.training_run is not None  # the database holds it: only a base model has none
+    return METHODS[version.training_run.method].attach(model, own)
+
+
+def load_weights(folder: Path, *, device: str, precision: str) -> Any:
+    """Complete weights from a folder, for answering."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    own = check_present(version.artifact, str(version))
-    is_adapter = version.kind == ModelVersion.Kind.ADAPTER
-    base = check_present(version.base_model.artifact, str(version.base_model)) if is_adapter else own
     model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=getattr(torch, precision), trust_remote_code=False, use_safetensors=True
+        folder, dtype=getattr(torch, precision), trust_remote_code=False, use_safetensors=True
     )
-    model = model.to(device).eval()
-    if not is_adapter:
-        return model
-    assert version.training_run is not None  # the database holds it: only a base model has none
-    return METHODS[version.training_run.method].attach(model, own)
+    return model.to(device).eval()
 
 
 def losses_of_rows(model: "PreTrainedModel | PeftModel", rows: list[EncodedRow], device: str) -> list[float]:

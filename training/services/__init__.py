@@ -6,6 +6,7 @@ from training.services.base_models import (
     register_base_model,
     slug_for,
 )
+from training.services.forgetting import measure_forgetting
 from training.services.learning_curves import check_curve, start_curve
 from training.services.losses import measure_loss
 from training.services.runs import NotLaunchable, cancel, check, count_tokens, launch, retry
@@ -22,6 +23,7 @@ __all__ = [
     "launch",
     "mark_ready",
     "mark_rejected",
+    "measure_forgetting",
     "measure_loss",
     "note_download",
     "prepare_again",

@@ -17,6 +17,7 @@ from training import losses, queries, services
 from training.archive import archive_response
 from training.curves import loss_note, loss_series
 from training.filters import VersionFilter
+from training.forgotten import forgotten_of
 from training.lineage import origin_of
 from training.links import version_links
 from training.models import ModelVersion
@@ -72,6 +73,7 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "differing_count": version.parity_report.get("differing_count", len(differing)),
         "checked": version.parity_report.get("checked", len(differing)),
         "test_loss": losses.mean_loss(version),
+        "forgotten": forgotten_of(version),
     }
     return render(request, "training/version.html", context)
 

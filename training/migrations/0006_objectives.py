@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("training", "0004_serving"),
+        ("training", "0005_forgetting"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ import random
 import pytest
 from scipy import stats
 
-from evaluation.statistics.paired import PairedRow, holm, paired_difference
+from training.statistics.paired import PairedRow, holm, paired_difference
 
 
 def _rows(differences, tokens=1.0, groups=None):
