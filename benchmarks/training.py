@@ -90,7 +90,7 @@ class Bench:
         self.many = self.pairs.with_name("many.jsonl")
         self.many.write_text("\n".join([*chosen, *others[:20]]) + "\n")
 
-    def cell(self, kind: str, method: str = "lora", **more: Any) -> dict[str, Any]:
+    def cell(self, kind: str, method: str = "lora", **more: object) -> dict[str, Any]:
         return {
             "kind": kind, "method": method, "folder": str(self.folder), "pairs": str(self.pairs), "recipe": {},
             "rows": self.asked.rows, "held_out": self.asked.held_out, "options": {}, **more,

@@ -47,7 +47,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 TOKENS_AT_ONCE = 2048
 
 
-class Cell:
+class TrainingCell:
     """What is measured: `method`, its `recipe`, the rows in `pairs` (the first `rows` to train on, `held_out` after them)."""
 
     def __init__(self, asked: dict[str, Any]) -> None:
@@ -90,14 +90,15 @@ class Cell:
     def load(self) -> Any:
         return self.method.load(self.folder, self.recipe, DEVICE)
 
-    def held_out_loss(self, model: Any) -> float:
+    def held_out_loss(self, model: torch.nn.Module) -> float:
         """Nats per completion token, of the held-out rows."""
         rows = sorted(self.data.validation, key=lambda row: len(row.ids))
         total, tokens = 0.0, 0
         model.eval()
         with torch.no_grad(), torch.autocast(DEVICE, torch.bfloat16, enabled=self.autocast):
             for batch in _by_tokens(rows):
-                placed = _placed(collate(batch, self.tokenizer.pad_token_id or 0), model.device)
+                device = next(model.parameters()).device
+                placed = _placed(collate(batch, self.tokenizer.pad_token_id or 0), device)
                 total += float(loop.row_losses(model, placed).sum())
                 tokens += sum(row.answer_tokens for row in batch)
         return total / max(tokens, 1)
@@ -112,7 +113,7 @@ def _by_tokens(rows: list[EncodedRow]) -> list[list[EncodedRow]]:
     return batches
 
 
-def _placed(batch: dict[str, Any], device: Any) -> dict[str, Any]:
+def _placed(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
     return {
         name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()
     }
@@ -137,7 +138,7 @@ class StepSeconds(TrainerCallback):
         self.seconds += time.monotonic() - self._began
 
 
-def ours(cell: Cell) -> dict[str, Any]:
+def ours(cell: TrainingCell) -> dict[str, Any]:
     """The product's loop, without evaluations and checkpoints in between."""
     plan = cell.plan(watched=False)
     with PeakMemory(DEVICE, every=0.02) as memory, tempfile.TemporaryDirectory() as work:
@@ -168,7 +169,7 @@ def ours(cell: Cell) -> dict[str, Any]:
     }
 
 
-def trl(cell: Cell) -> dict[str, Any]:
+def trl(cell: TrainingCell) -> dict[str, Any]:
     """TRL's SFTTrainer with the same token ids, adapter, learning rate and number of steps. `options` are of its SFTConfig."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -230,7 +231,7 @@ def _quiet(trainer: Trainer) -> None:
             trainer.remove_callback(callback)
 
 
-def watched(cell: Cell) -> dict[str, Any]:
+def watched(cell: TrainingCell) -> dict[str, Any]:
     """The product's loop with its default evaluations, sample answers and checkpoints: seconds by kind of work."""
     plan = cell.plan(watched=True)
     number = 1
@@ -253,7 +254,7 @@ def watched(cell: Cell) -> dict[str, Any]:
     return {"seconds_by_part": plan.clock.seconds}
 
 
-def resumed(cell: Cell) -> dict[str, Any]:
+def resumed(cell: TrainingCell) -> dict[str, Any]:
     """Until the first new step after a kill: this process starts, loads and continues from the checkpoint that is there.
 
     Without a checkpoint it trains until one is written and says so; its parent kills it then.
@@ -288,7 +289,7 @@ def resumed(cell: Cell) -> dict[str, Any]:
     return {"seconds": time.time() - at}
 
 
-KINDS: dict[str, Callable[[Cell], dict[str, Any]]] = {
+KINDS: dict[str, Callable[[TrainingCell], dict[str, Any]]] = {
     "ours": ours, "trl": trl, "watched": watched, "resumed": resumed,
 }  # fmt: skip
 
@@ -297,4 +298,4 @@ if __name__ == "__main__":
     asked = json.loads(sys.argv[1])
     if asked.get("clean"):
         shutil.rmtree(checkpoints.folder_of(2), ignore_errors=True)
-    print(json.dumps(KINDS[asked["kind"]](Cell(asked))), flush=True)
+    print(json.dumps(KINDS[asked["kind"]](TrainingCell(asked))), flush=True)

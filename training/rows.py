@@ -153,7 +153,7 @@ class EncodedRow:
     def prompt(self) -> list[int]:
         return self.ids[: self.prompt_length]
 
-    # What a training row of any objective has (see PreferenceRow).
+    # What a training row of any objective has (see EncodedPreference).
     liked = True
 
     @property
@@ -166,7 +166,7 @@ class EncodedRow:
 
 
 @dataclass(frozen=True)
-class PreferenceRow:
+class EncodedPreference:
     """One training row of a preference objective: the answers that it compares, the better one first, or one answer alone.
 
     `liked` says whether the first answer is a liked one. `unrelated` is the same prompt with the answer to another one, for an
@@ -203,7 +203,7 @@ class PreferenceRow:
         return sum(answer.tokens for answer in self.answers)
 
 
-TrainingRow = EncodedRow | PreferenceRow
+TrainingRow = EncodedRow | EncodedPreference
 
 
 # A character for private use and a hieroglyph: some tokenizers drop the first, and few know the second.

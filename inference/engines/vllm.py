@@ -1,7 +1,9 @@
 """vLLM as a process: its command line. tests/inference/test_real_vllm.py checks it, and the HTTP API, against a real one."""
 
+import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -24,6 +26,15 @@ EMPTY_SLOTS = 1
 SOFT_PROMPTS = "inference.engines.soft_prompts.SoftPrompts"
 
 
+def _is_float32(model_path: Path) -> bool:
+    """Whether a model's folder has weights in float32, by its config.json."""
+    try:
+        config = json.loads((model_path / "config.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return "float32" in (config.get("dtype"), config.get("torch_dtype"))
+
+
 class VLLM(HTTPEngine):
     usual_start_seconds = 40
 
@@ -42,6 +53,10 @@ class VLLM(HTTPEngine):
             "--load-format", "safetensors",
             "--disable-uvicorn-access-log",
         ]  # fmt: skip
+        if not spec.gpu and _is_float32(spec.model_path):
+            # vLLM would round such weights to 16 bits. They are those of an adapter that was merged into its base, and smaller steps
+            # of training would be lost.
+            line += ["--dtype", "float32"]
         if spec.gpu:
             line += ["--gpu-memory-utilization", f"{min(settings.ENGINE_GPU_PERCENT, 95) / 100:.2f}"]
         if spec.adapters:

@@ -7,7 +7,7 @@ from training.host.machine import Machine
 from training.methods import METHODS, recipe_from
 from training.methods.shapes import LLAMA_LIKE
 from training.models import BaseModel
-from training.preflight import findings
+from training.preflight import methods
 from training.serving import Serving
 
 MACHINE = Machine(
@@ -59,12 +59,12 @@ def base_model(**architecture) -> BaseModel:
 
 @pytest.mark.parametrize("name", ["oft", "ia3", "bottleneck", "prefix", "adaption-prompt"])
 def test_an_unknown_base_model_stops_a_launch_with_a_sentence(name):
-    found = findings.method_findings(METHODS[name], base_model(model_type="gpt2"), MACHINE)
+    found = methods.method_findings(METHODS[name], base_model(model_type="gpt2"), MACHINE)
     assert [(one.level, one.setting) for one in found] == [("stop", "method")]
     assert "gpt2" in found[0].message
     assert found[0].message.endswith(".")
-    assert not findings.method_findings(METHODS["lora"], base_model(model_type="gpt2"), MACHINE)
-    assert not findings.method_findings(METHODS[name], None, MACHINE)
+    assert not methods.method_findings(METHODS["lora"], base_model(model_type="gpt2"), MACHINE)
+    assert not methods.method_findings(METHODS[name], None, MACHINE)
 
 
 def test_adaption_prompts_need_queries_as_wide_as_the_hidden_state():
@@ -78,8 +78,8 @@ def test_adaption_prompts_need_queries_as_wide_as_the_hidden_state():
 def test_trained_positions_count_towards_the_context():
     prompt = METHODS["prompt"]
     fits = recipe_from(prompt.recipe, {"length": 20, "max_length": 80})
-    assert not findings.length_findings(prompt, fits, base_model())
-    (found,) = findings.length_findings(
+    assert not methods.length_findings(prompt, fits, base_model())
+    (found,) = methods.length_findings(
         prompt, recipe_from(prompt.recipe, {"length": 21, "max_length": 80}), base_model()
     )
     assert (found.level, found.setting) == ("stop", "max_length")
@@ -92,7 +92,7 @@ def test_the_rank_that_counts_is_the_one_that_is_served(settings):
     lora = METHODS["lora"]
 
     def found(**values):
-        return findings.rank_findings(lora, recipe_from(lora.recipe, values))
+        return methods.rank_findings(lora, recipe_from(lora.recipe, values))
 
     assert not found(rank=64)
     assert not found(rank=32, variant="pissa")

@@ -16,7 +16,7 @@ from training import checkpoints, services
 from training.host import stopping
 from training.methods import METHODS, recipe_from
 from training.objectives import OBJECTIVES, PREFERENCE_FIGURES, recipe_type
-from training.rows import PreferenceRow
+from training.rows import EncodedPreference
 
 from .conftest import finish
 
@@ -329,7 +329,7 @@ def test_both_answers_have_the_same_prompt_and_only_they_count(tiny_folder):
     batch = collate_rows(data.train[:3], 0)
     assert batch["labels"].shape[0] == 6
     for at, row in enumerate(data.train[:3]):
-        assert isinstance(row, PreferenceRow)
+        assert isinstance(row, EncodedPreference)
         better, worse = row.answers
         assert better.prompt == worse.prompt
         for place, answer in enumerate((better, worse)):

@@ -8,10 +8,20 @@ kept for the backward pass, too. The result differs by rounding only.
 Not in bfloat16, where adding the adapter to the weights would lose it: they are too coarse for steps so small.
 """
 
-from typing import Any
+from typing import Protocol
 
 import torch
 from peft.tuners.lora.layer import Linear
+
+
+class _Context(Protocol):
+    """What torch keeps between a function's two passes."""
+
+    scale: float
+    needs_input_grad: tuple[bool, ...]
+    saved_tensors: tuple[torch.Tensor, ...]
+
+    def save_for_backward(self, *tensors: torch.Tensor) -> None: ...
 
 
 class _Product(torch.autograd.Function):
@@ -19,7 +29,7 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
+        ctx: _Context,
         x: torch.Tensor,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
@@ -32,9 +42,9 @@ class _Product(torch.autograd.Function):
         return torch.nn.functional.linear(x, torch.addmm(weight, b, a, alpha=scale), bias)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: _Context, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, a, b = ctx.saved_tensors
-        scale: float = ctx.scale
+        scale = ctx.scale
         grad = grads[0].reshape(-1, weight.shape[0])
         rows = x.reshape(-1, weight.shape[1])
         # The sum is made again: kept, it would be a second copy of all weights.
@@ -47,7 +57,7 @@ class _Product(torch.autograd.Function):
 class FusedLinear(Linear):  # type: ignore[misc] # peft has no types
     """peft's layer, which computes as above where that is exact and cheaper, and as peft does elsewhere."""
 
-    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
         if args or kwargs or not self._can_fuse(x):
             result: torch.Tensor = super().forward(x, *args, **kwargs)
             return result

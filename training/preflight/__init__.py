@@ -16,7 +16,7 @@ from training.host.machine import Machine, training_machine
 from training.methods import METHODS, Method, Recipe
 from training.models import BaseModel
 from training.objectives import OBJECTIVES, SUPERVISED, Objective
-from training.preflight import findings
+from training.preflight import findings, methods
 from training.preflight.findings import PreflightFinding
 from training.preflight.objectives import kind_findings, row_kind_findings
 
@@ -63,9 +63,9 @@ def check(
     chosen, learned = METHODS[method], OBJECTIVES[objective]
     plan = chosen.serving(recipe).label
     all_findings = findings.base_findings(base_model) + findings.dataset_findings(project, dataset)
-    all_findings += findings.rank_findings(chosen, recipe)
+    all_findings += methods.rank_findings(chosen, recipe)
     machine = training_machine()
-    all_findings += findings.method_findings(chosen, base_model, machine)
+    all_findings += methods.method_findings(chosen, base_model, machine)
     if base_model is None or dataset is None or base_model.status != BaseModel.Status.READY:
         return Preflight(all_findings, serving_plan=plan)
     if dataset.status != DatasetVersion.Status.READY or dataset.project_id != project.pk:
@@ -82,10 +82,10 @@ def check(
     all_findings += findings.row_findings(counted, recipe, base_model, dataset, learned)
     all_findings += row_kind_findings(learned, counted, dataset)
     all_findings += findings.data_findings(data, recipe, base_model, dataset, learned)
-    all_findings += findings.length_findings(chosen, recipe, base_model)
+    all_findings += methods.length_findings(chosen, recipe, base_model)
     estimate = _estimate(project, chosen, learned, recipe, base_model, data, machine)
     all_findings += findings.machine_findings(estimate, machine)
-    all_findings += findings.serving_findings(chosen, recipe, data)
+    all_findings += methods.serving_findings(chosen, recipe, data)
     all_findings += findings.queue_findings()
     return Preflight(all_findings, estimate, machine, data, waiting, plan)
 

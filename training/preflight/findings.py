@@ -3,8 +3,6 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from django.conf import settings
-
 from core.models import Project, Run
 from core.wording import counted, gigabytes
 from dataset.models import DatasetVersion
@@ -13,12 +11,11 @@ from training import queries
 from training.counting import Counted, Counting
 from training.estimates import DataFigures, Estimate
 from training.host.machine import Machine
-from training.methods import Method, Recipe
-from training.models import BaseModel, ModelVersion
+from training.methods import Recipe
+from training.models import BaseModel
 from training.objectives import SUPERVISED, Objective
 from training.row_facts import limit_problems, taken
 from training.rows import NAMED_ROWS, Problem, RowRef, in_words
-from training.serving import Serving
 
 Level = Literal["stop", "warn"]
 # With fewer validation rows, loss changes more by chance than by training.
@@ -88,31 +85,6 @@ def dataset_findings(project: Project, dataset: DatasetVersion | None) -> list[P
                 f"{dataset} has {withdrawn_words(withdrawn)}.",
                 "Freeze a new version, which leaves them out, and train on that.",
                 "dataset",
-            )
-        ]
-    return []
-
-
-def method_findings(method: Method, base_model: BaseModel | None, machine: Machine) -> list[PreflightFinding]:
-    """Whether this base model can be trained so on this machine at all."""
-    if base_model is None or base_model.status != BaseModel.Status.READY:
-        return []
-    why = method.unavailable(base_model.architecture, machine.device)
-    return [PreflightFinding("stop", why, "Choose another method or base model.", "method")] if why else []
-
-
-def rank_findings(method: Method, recipe: Recipe) -> list[PreflightFinding]:
-    rank = method.rank(recipe)
-    if rank is not None and rank > settings.ENGINE_MAX_LORA_RANK:
-        # A method may store its adapter with a higher rank than it trains.
-        chosen = getattr(recipe, "rank", rank)
-        stored = f"Rank {chosen} is stored as {rank}, which" if chosen != rank else f"Rank {rank}"
-        return [
-            PreflightFinding(
-                "stop",
-                f"{stored} is more than the engines serve ({settings.ENGINE_MAX_LORA_RANK}).",
-                f"Choose at most {settings.ENGINE_MAX_LORA_RANK * chosen // rank}, or ask an operator to raise GUILDHALL_ENGINE_MAX_LORA_RANK.",
-                "rank",
             )
         ]
     return []
@@ -242,23 +214,6 @@ def _recipe_findings(recipe: Recipe) -> list[PreflightFinding]:
     return findings
 
 
-def length_findings(method: Method, recipe: Recipe, base_model: BaseModel) -> list[PreflightFinding]:
-    """Whether the longest row, with the trained positions before it, fits the base model's context."""
-    virtual = method.virtual_tokens(recipe)
-    context = base_model.context_length
-    if not context or recipe.max_length + virtual <= context:
-        return []
-    before = f" and {virtual:,} trained positions before them" if virtual else ""
-    return [
-        PreflightFinding(
-            "stop",
-            f"Rows of {recipe.max_length:,} tokens{before} do not fit into {base_model}, which supports {context:,}.",
-            f"Choose at most {max(0, context - virtual):,}.",
-            "max_length",
-        )
-    ]
-
-
 def _shortened_findings(data: DataFigures, recipe: Recipe) -> list[PreflightFinding]:
     if data.exact and data.shortened:
         message = counted(data.shortened, "row is", "rows are")
@@ -305,39 +260,6 @@ def machine_findings(estimate: Estimate, machine: Machine) -> list[PreflightFind
                 f"It needs about {gigabytes(estimate.disk_bytes)} on disk for checkpoints and the result, and "
                 f"{gigabytes(machine.disk_free)} are free.",
                 "Free some space in the state folder.",
-            )
-        )
-    return findings
-
-
-def serving_findings(method: Method, recipe: Recipe, data: DataFigures) -> list[PreflightFinding]:
-    findings = []
-    if method.version_kind(recipe) == ModelVersion.Kind.FULL and settings.ENGINE_MAX_FULL == 0:
-        findings.append(
-            PreflightFinding(
-                "warn",
-                "No engine can be started for full models here, so the result could not be served.",
-                "Ask an operator to raise GUILDHALL_ENGINE_MAX_FULL, or train an adapter.",
-            )
-        )
-    if method.serving(recipe) == Serving.TRANSFORMERS and settings.ENGINE_MAX_TRANSFORMERS == 0:
-        findings.append(
-            PreflightFinding(
-                "warn",
-                "No transformers engine can be started here, so the result could not be served.",
-                "Ask an operator to raise GUILDHALL_ENGINE_MAX_TRANSFORMERS, or choose another method.",
-            )
-        )
-    longest = data.longest_row + method.virtual_tokens(recipe)
-    if longest > settings.ENGINE_MAX_MODEL_LEN:
-        about = "" if data.exact else "about "
-        findings.append(
-            PreflightFinding(
-                "warn",
-                f"The longest row has {about}{longest:,} tokens and engines accept "
-                f"{settings.ENGINE_MAX_MODEL_LEN:,}: it could not be served.",
-                "Ask an operator to raise GUILDHALL_ENGINE_MAX_MODEL_LEN.",
-                "max_length",
             )
         )
     return findings

@@ -21,8 +21,8 @@ from training.rows import (
     SPLITS,
     TRAIN,
     VALIDATION,
+    EncodedPreference,
     EncodedRow,
-    PreferenceRow,
     RowEncoder,
     TrainingRow,
     in_words,
@@ -148,7 +148,7 @@ def rows_of(answers: dict[AnswerName, EncodedRow], objective: Objective) -> list
         return [answers["completion"]]
     made = objective.takes(completion="completion" in answers, rejected="rejected" in answers)
     return [
-        PreferenceRow(tuple(answers[name] for name in names), liked=names[0] == "completion")
+        EncodedPreference(tuple(answers[name] for name in names), liked=names[0] == "completion")
         for names in made
     ]
 
@@ -166,7 +166,7 @@ def with_unrelated(rows: list[TrainingRow], max_length: int) -> list[TrainingRow
         )
     made: list[TrainingRow] = []
     for at, row in enumerate(rows):
-        assert isinstance(row, PreferenceRow)
+        assert isinstance(row, EncodedPreference)
         following = (rows[(at + step) % len(rows)] for step in range(1, len(rows)))
         other = next(one for one in following if one.position != row.position).answers[0]
         ids = (row.prompt + other.ids[other.prompt_length :])[:max_length]
@@ -238,7 +238,7 @@ def collate_rows(rows: Sequence[TrainingRow], pad_id: int) -> dict[str, Any]:
 
     batch = collate([answer for row in rows for answer in row.answers], pad_id)
     batch["liked"] = torch.tensor([row.liked for row in rows])
-    preferences = [row for row in rows if isinstance(row, PreferenceRow)]
+    preferences = [row for row in rows if isinstance(row, EncodedPreference)]
     if preferences and preferences[0].reference:
         batch["reference"] = torch.tensor([row.reference for row in preferences])
     unrelated = [row.unrelated for row in preferences if row.unrelated is not None]

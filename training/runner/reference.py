@@ -18,7 +18,7 @@ import torch
 
 from training import checkpoints
 from training.estimates import CHECKPOINT_SECONDS
-from training.rows import EncodedRow, PreferenceRow, TrainingRow
+from training.rows import EncodedPreference, EncodedRow, TrainingRow
 from training.runner.data import collate
 from training.runner.plan import TrainingPlan
 from training.runner.scoring import apart, row_losses
@@ -111,12 +111,12 @@ def attach(
 
 
 def _sequences(row: TrainingRow) -> list[EncodedRow]:
-    unrelated = row.unrelated if isinstance(row, PreferenceRow) else None
+    unrelated = row.unrelated if isinstance(row, EncodedPreference) else None
     return [*row.answers, *([unrelated] if unrelated is not None else [])]
 
 
 def _with_reference(row: TrainingRow, values: Iterator[float]) -> TrainingRow:
-    assert isinstance(row, PreferenceRow)  # an objective with a reference makes no others
+    assert isinstance(row, EncodedPreference)  # an objective with a reference makes no others
     reference = tuple(next(values) for _ in row.answers)
     unrelated = next(values) if row.unrelated is not None else None
     return replace(row, reference=reference, unrelated_reference=unrelated)

@@ -14,7 +14,7 @@ from core.lists.paging import cut
 from core.models import Role
 from core.roles import READERS
 from training import queries, services
-from training.forms import SOURCE_FIELDS, BaseModelForm
+from training.base_forms import SOURCE_FIELDS, BaseModelForm
 from training.models import BaseModel
 from training.views.subnav import training_subnav
 
