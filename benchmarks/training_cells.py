@@ -39,6 +39,7 @@ from training.runner import loop
 from training.runner.data import Encoded, EncodedRow, collate, encode_rows, stop_id_of
 from training.runner.memory import PeakMemory
 from training.runner.plan import TrainingPlan
+from training.runner.scoring import row_losses
 from training.runner.train import set_up_torch, tokenizer_of
 
 STOP = "<|im_end|>"
@@ -77,6 +78,11 @@ class TrainingCell:
             seed=self.recipe.seed,
         )
 
+    @property
+    def rows(self) -> list[EncodedRow]:
+        """Those to train on."""
+        return [row for row in self.data.train if isinstance(row, EncodedRow)]
+
     def plan(self, *, watched: bool) -> TrainingPlan:
         return TrainingPlan(
             recipe=self.recipe,
@@ -92,14 +98,15 @@ class TrainingCell:
 
     def held_out_loss(self, model: torch.nn.Module) -> float:
         """Nats per completion token, of the held-out rows."""
-        rows = sorted(self.data.validation, key=lambda row: len(row.ids))
+        held_out = [row for row in self.data.validation if isinstance(row, EncodedRow)]
+        rows = sorted(held_out, key=lambda row: len(row.ids))
         total, tokens = 0.0, 0
         model.eval()
         with torch.no_grad(), torch.autocast(DEVICE, torch.bfloat16, enabled=self.autocast):
             for batch in _by_tokens(rows):
                 device = next(model.parameters()).device
                 placed = _placed(collate(batch, self.tokenizer.pad_token_id or 0), device)
-                total += float(loop.row_losses(model, placed).sum())
+                total += float(row_losses(model, placed).sum())
                 tokens += sum(row.answer_tokens for row in batch)
         return total / max(tokens, 1)
 
@@ -175,7 +182,7 @@ def trl(cell: TrainingCell) -> dict[str, Any]:
     from trl import SFTConfig, SFTTrainer
 
     recipe = cell.recipe
-    rows = cell.data.train
+    rows = cell.rows
     columns = {
         "input_ids": [list(row.ids) for row in rows],
         "completion_mask": [[0] * row.prompt_length + [1] * row.answer_tokens for row in rows],

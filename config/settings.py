@@ -464,6 +464,8 @@ ENGINE_MAX_MODEL_LEN = env.number("GUILDHALL_ENGINE_MAX_MODEL_LEN", 2048, least=
 ENGINE_MAX_FULL = env.number("GUILDHALL_ENGINE_MAX_FULL", 1, least=0, most=64)
 # Each has a base model's weights in memory, beside those in vLLM.
 ENGINE_MAX_TRANSFORMERS = env.number("GUILDHALL_ENGINE_MAX_TRANSFORMERS", 1, least=0, most=64)
+# Measuring takes minutes of the worker that trains; without it, a person asks for it on the version's page.
+MEASURE_FORGETTING = env.flag("GUILDHALL_MEASURE_FORGETTING", default=True)
 TRAINING_THREADS = env.number("GUILDHALL_TRAINING_THREADS", 0, least=0, most=4096)
 # Read by the Procfile and the container files; checked here so that a wrong value is reported before anything starts.
 WEB_PROCESSES = env.number("GUILDHALL_WEB_PROCESSES", 1, least=1, most=256)

@@ -161,6 +161,7 @@ JUNK: dict[str, tuple[str, ...]] = {
     "GUILDHALL_HTTPS": FLAG,
     "GUILDHALL_DEMO": FLAG,
     "GUILDHALL_COLLECTED": FLAG,
+    "GUILDHALL_MEASURE_FORGETTING": FLAG,
     "GUILDHALL_BEHIND_PROXY": ("1", "yes", "junk"),
     "GUILDHALL_SECRET_KEY": ("short", "a" * 40, "ab" * 20, "0123456789" * 4, "k3" * 20),
     "GUILDHALL_HOST": ("a b", "http://127.0.0.1", "256.1.1.1", "127.0.0.1:8000", "-"),

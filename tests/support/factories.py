@@ -218,7 +218,7 @@ PREFERENCE_ANSWERS = (
 )
 
 
-def make_preferences(project: Project, rows: int = 30, shapes: str = "pair", **fields: Any) -> Any:
+def make_preference_rows(project: Project, rows: int = 30, shapes: str = "pair", **fields: Any) -> Any:
     """A frozen preference version, a fifth of its rows validation. `shapes` names what each row in turn is, separated by spaces:
     "pair", "liked" or "disliked"."""
     content = []

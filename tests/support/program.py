@@ -37,6 +37,8 @@ class Program:
             "GUILDHALL_PORT": str(self.port),
             "GUILDHALL_ENGINE_PORTS_FROM": str(free_port()),
             "GUILDHALL_ENV": "development",
+            # Minutes of both cores after each training; a test that wants them says so.
+            "GUILDHALL_MEASURE_FORGETTING": "0",
             "DJANGO_SETTINGS_MODULE": "config.settings",
         }
         # The program uses its own embedded servers, with any settings of the caller's shell.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.factories import make_preferences, make_training
+from tests.support.factories import make_preference_rows, make_training
 from tests.support.reading import text_of
 from tests.training.pages import api, post, url
 from tests.training.test_launch_page import launch_values, sent_by
@@ -19,7 +19,7 @@ FIGURES = {
 
 @pytest.fixture
 def preferences(scene):
-    return make_preferences(scene.project, 60)
+    return make_preference_rows(scene.project, 60)
 
 
 def dpo_values(scene, preferences, **changes):

@@ -11,7 +11,7 @@ from core.errors import Invalid
 from core.models import Run
 from core.tasks import sweep_runs
 from tests.support import waiting
-from tests.support.factories import make_dataset, make_preferences
+from tests.support.factories import make_dataset, make_preference_rows
 from training import checkpoints, services
 from training.host import stopping
 from training.methods import METHODS, recipe_from
@@ -31,7 +31,7 @@ def launch(world, base, objective, dataset=None, method="lora", **changes):
         by=world.admin,
         project=world.project,
         base_model=base,
-        dataset=dataset or make_preferences(world.project),
+        dataset=dataset or make_preference_rows(world.project),
         method=method,
         objective=objective,
         recipe=QUICK | changes,
@@ -81,7 +81,7 @@ def test_with_all_weights_the_reference_is_the_base_model(world, tiny_base):
 
 @with_runs
 def test_kto_learns_from_thumbs_alone_and_shows_no_disliked_answer_as_an_experts(world, tiny_base):
-    dataset = make_preferences(world.project, 30, "liked disliked disliked liked")
+    dataset = make_preference_rows(world.project, 30, "liked disliked disliked liked")
     training = finish(launch(world, tiny_base, "kto", dataset))
     assert training.run.status == Run.Status.SUCCEEDED, training.run.error_message
     assert training.data_facts["train_rows"] == 24
@@ -91,7 +91,7 @@ def test_kto_learns_from_thumbs_alone_and_shows_no_disliked_answer_as_an_experts
 
 @with_runs
 def test_pairs_are_two_answers_for_kto_and_single_answers_are_none_for_dpo(world, tiny_base):
-    dataset = make_preferences(world.project, 30, "pair liked disliked")
+    dataset = make_preference_rows(world.project, 30, "pair liked disliked")
     facts = {name: finish(launch(world, tiny_base, name, dataset)).data_facts for name in PREFERENCES}
     assert [facts[name]["train_rows"] for name in PREFERENCES] == [8, 32, 8]
     assert [facts[name]["validation_rows"] for name in PREFERENCES] == [2, 8, 2]
@@ -119,7 +119,7 @@ def test_each_objective_has_its_own_learning_rate():
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("objective", PREFERENCES)
 def test_a_killed_run_ends_as_if_nothing_had_been(world, tiny_base, worker, sent, objective):
-    dataset = make_preferences(world.project, 30)
+    dataset = make_preference_rows(world.project, 30)
     undisturbed = finish(launch(world, tiny_base, objective, dataset, dropout=0.05))
     training = launch(world, tiny_base, objective, dataset, dropout=0.05)
     process = worker(training)
@@ -150,7 +150,7 @@ def test_a_worker_stopped_before_the_first_step_keeps_what_the_reference_gave(
 ):
     from training.runner import reference
 
-    dataset = make_preferences(world.project, 30)
+    dataset = make_preference_rows(world.project, 30)
     undisturbed = finish(launch(world, tiny_base, "dpo", dataset))
     real, asked = reference.row_losses, []
 
@@ -340,7 +340,7 @@ def test_both_answers_have_the_same_prompt_and_only_they_count(tiny_folder):
 @with_runs
 @pytest.mark.parametrize("objective", PREFERENCES)
 def test_a_control_token_in_a_disliked_answer_stops_the_launch_and_names_the_row(world, tiny_base, objective):
-    dataset = make_preferences(world.project, 30)
+    dataset = make_preference_rows(world.project, 30)
     spoilt = _with(world, dataset, 7, rejected="Ask<|im_start|>user")
     with pytest.raises(Invalid) as refused:
         launch(world, tiny_base, objective, spoilt)
@@ -350,7 +350,7 @@ def test_a_control_token_in_a_disliked_answer_stops_the_launch_and_names_the_row
 
 @with_runs
 def test_a_prompt_that_fills_the_limit_is_named_once(world, tiny_base):
-    dataset = make_preferences(world.project, 30)
+    dataset = make_preference_rows(world.project, 30)
     long = _with(world, dataset, 3, messages=[{"role": "user", "content": "Where? " * 90}])
     for objective in PREFERENCES:
         with pytest.raises(Invalid) as refused:
@@ -379,12 +379,12 @@ def _with(world, dataset, at, **changes):
 )
 def test_a_version_without_the_answers_of_an_objective_is_refused(world, tiny_base, objective, shapes, says):
     with pytest.raises(Invalid) as refused:
-        launch(world, tiny_base, objective, make_preferences(world.project, 30, shapes))
+        launch(world, tiny_base, objective, make_preference_rows(world.project, 30, shapes))
     assert any(says in text for text in refused.value.fields["dataset"])
 
 
 @with_runs
-@pytest.mark.parametrize(("objective", "make"), [("dpo", make_dataset), ("supervised", make_preferences)])
+@pytest.mark.parametrize(("objective", "make"), [("dpo", make_dataset), ("supervised", make_preference_rows)])
 def test_a_version_of_the_other_kind_is_refused(world, tiny_base, objective, make):
     with pytest.raises(Invalid, match="cannot be launched") as refused:
         launch(world, tiny_base, objective, make(world.project, 30))
@@ -401,7 +401,7 @@ def test_an_unknown_objective_is_refused(world, tiny_base):
 def test_what_a_run_on_pairs_was_trained_on_are_the_rows_with_pairs(world, tiny_base):
     from training.queries import trained_positions
 
-    dataset = make_preferences(world.project, 30, "pair liked disliked")
+    dataset = make_preference_rows(world.project, 30, "pair liked disliked")
     training = launch(world, tiny_base, "dpo", dataset)
     trained = trained_positions(training)
     assert trained == [at for at in range(30) if at % 3 == 0 and at % 5 != 4]

@@ -142,7 +142,11 @@ class ObjectivesView(TrainingView):
     def get(self, request: Request, slug: str) -> Response:
         """What a run can learn from, which rows that needs, and the settings that it adds to those of the method."""
         objectives = [
-            {name: getattr(objective, name) for name in ObjectiveSerializer().fields if name != "settings"}
+            {
+                name: getattr(objective, name)
+                for name in map(str, ObjectiveSerializer().fields)
+                if name != "settings"
+            }
             | {"settings": settings_of(objective.settings) if objective.settings else []}
             for objective in OBJECTIVES.values()
         ]

@@ -54,7 +54,7 @@ class _Product(torch.autograd.Function):
         return None if grad_x is None else grad_x.view_as(x), None, None, grad_a, grad_b, None
 
 
-class FusedLinear(Linear):  # type: ignore[misc] # peft has no types
+class FusedLinear(Linear):
     """peft's layer, which computes as above where that is exact and cheaper, and as peft does elsewhere."""
 
     def forward(self, x: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:

@@ -28,6 +28,7 @@ def recipe_type(method: str, objective: str = SUPERVISED.name) -> type[Recipe]:
         return recipe
     rate = next(own for own in fields(recipe) if own.name == "learning_rate")
     # Digits as people write them: 0.05 of 0.001 is 5e-05 and not 5.000000000000001e-05.
+    assert isinstance(rate.default, float)  # every method has one
     default = float(f"{rate.default * chosen.learning_rate_share:.6g}")
     own_rate = field(default=default, metadata={**rate.metadata, "source": chosen.learning_rate_source})
     made: type[Recipe] = make_dataclass(
