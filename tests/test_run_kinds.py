@@ -51,6 +51,16 @@ def _freeze(world, tmp_path):
     return dataset.run, str(dataset)
 
 
+def _freeze_preferences(world, tmp_path):
+    from dataset.preferences import Choice, Take
+    from dataset.services.preferences import start_preference_freeze
+
+    make_example(world.project, status="approved", completion="At sea.", rejected="No idea.")
+    choice = Choice(take=(Take.EXAMPLES,))
+    dataset = start_preference_freeze(by=world.admin, project=world.project, choice=choice)
+    return dataset.run, str(dataset)
+
+
 def _dataset_report(world, tmp_path):
     from dataset.services.reports import start_report
 
@@ -225,6 +235,7 @@ MAKERS = {
     "import": _import,
     "import-check": _import_check,
     "freeze": _freeze,
+    "freeze-preferences": _freeze_preferences,
     "dataset_report": _dataset_report,
     "find-duplicates": _find_duplicates,
     "bias-audit": _bias_audit,

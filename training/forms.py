@@ -68,7 +68,8 @@ def kept_settings(values: Mapping[str, Any], method: str, objective: str = SUPER
     was, was_for = str(values.get("was", "")), str(values.get("was_for", "")) or SUPERVISED.name
     if not {was, method} <= METHODS.keys() or not {was_for, objective} <= OBJECTIVES.keys():
         return {}
-    before = {setting.name: setting for setting in settings_of(recipe_type(was, was_for))}
+    shown = (setting for setting in settings_of(recipe_type(was, was_for)) if not setting.fixed)
+    before = {setting.name: setting for setting in shown}
     named = set(str(values.get("kept", "")).split(","))
     kept: dict[str, Any] = {}
     for setting in every_setting():

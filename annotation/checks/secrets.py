@@ -55,7 +55,7 @@ _WORDS = {
 }  # fmt: skip
 # What people write: "password: hunter2!", "the API key is 4fd…". The value has a digit or a sign, so that "the password is wrong" is none.
 _TOLD = re.compile(
-    r"""\b(?P<name>pass ?word|passwd|passphrase|passwort|kennwort|mot\ de\ passe|contraseña|wachtwoord|api[ _-]?key|access[ _-]?token|secret[ _-]?key|client[ _-]?secret)
+    r"""\b(?P<name>pass\ ?word|passwd|passphrase|passwort|kennwort|mot\ de\ passe|contraseña|wachtwoord|api[ _-]?key|access[ _-]?token|secret[ _-]?key|client[ _-]?secret)
         [\"']?\s{0,3}(?:is|ist|es|est|now|=|:|→){1,2}\s{0,3}[\"'“‘«(]?(?P<value>[^\s\"'“”‘’«»(),;<>{}]{6,120})""",
     re.IGNORECASE | re.VERBOSE,
 )

@@ -67,10 +67,10 @@ class PreferenceRowsView(DatasetsAPIView):
     def get(self, request: Request, slug: str, number: int) -> Response:
         """The rows of a preference version in their order, with what people said of the answers before the freeze."""
         dataset = self.ready(number)
-        if dataset.kind != DatasetVersion.Kind.PREFERENCE:
-            raise Refused(f"{dataset} has examples, and not preferences.", "Read its rows at `rows/`.")
         filters = RowFilter(request.GET, dataset=dataset)
         filters.checked()
         page = self.paginate_queryset(preference_rows_of(dataset, **filters.rows()))
+        if dataset.kind != DatasetVersion.Kind.PREFERENCE:
+            raise Refused(f"{dataset} has examples, and not preferences.", "Read its rows at `rows/`.")
         shown = with_texts(dataset, page or [], named=self.access.sees_all)
         return self.get_paginated_response(PreferenceRowSerializer(shown, many=True).data)

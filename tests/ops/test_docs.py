@@ -41,7 +41,7 @@ ADDRESS = re.compile(r"`(?:GET |POST |PUT |PATCH |DELETE )?(/[\w<>{}:./-]*)(?:\?
 MAKE = re.compile(r"`make ([a-z-]+)`")
 # Names of other people's files, and of files that a program makes.
 FOREIGN = re.compile(
-    r"^(?:[\w.-]*/)?(?:adapter_config|adapter_model|config|generation_config|tokenizer|tokenizer_config|special_tokens_map"
+    r"^(?:[\w.-]*/)?(?:adapter_config|bottleneck_config|adapter_model|config|generation_config|tokenizer|tokenizer_config|special_tokens_map"
     r"|model\.safetensors\.index|chat_template|merges|vocab|optimizer|added_tokens)\b|(?:torch_ops|lora_ops|lora_expand_op)"
     r"|^\.\./shared/|^utils/chat_template_utils|^integrations/sdpa_attention"
     r"|^(?:data|rows|upload|dataset|pairs|import|lines|openai|server|example|examples|manifest)\.|^huggingface|^llama\.cpp"

@@ -175,7 +175,7 @@ def test_the_api_does_what_the_pages_do(world, versions, as_user):
     assert admin.get(f"{api}/live/").json()["version"] is None
     assert len(admin.get(f"{api}/candidates/").json()) == 4
     gate = admin.get(f"{api}/gate/{versions.v1.pk}/").json()["gate"]
-    assert gate["result"] == "hold" and len(gate["checks"]) == 7
+    assert gate["result"] == "hold" and len(gate["checks"]) == 8
     body = {"version": versions.v1.pk, "replaces": None, "sign_off": True, "note": ""}
 
     def post(path, values):

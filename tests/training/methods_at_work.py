@@ -11,8 +11,9 @@ from training.methods import METHODS, recipe_from
 from training.rows import EncodedRow
 from training.runner.answers import answers
 from training.runner.data import collate, encode_rows
-from training.runner.loop import LoopResult, completion_loss, train
+from training.runner.loop import LoopResult, train
 from training.runner.plan import TrainingPlan
+from training.runner.scoring import row_losses
 
 STOP = "<|im_end|>"
 # (method, changes to its recipe, a name for the pair): every method, and every variant that is stored in another way.
@@ -48,7 +49,7 @@ class Collected:
     def train_point(self, *, step: int, loss: float, **_: float | None) -> None:
         self.losses.append(loss)
 
-    def validation_point(self, *, step: int, loss: float) -> None:
+    def validation_point(self, *, step: int, loss: float, figures: dict[str, float]) -> None:
         self.validation[step] = loss
 
     def samples(self, *, step: int, answers: list[tuple[EncodedRow, str]]) -> None: ...
@@ -136,5 +137,5 @@ def greedy(model: Any, plan: TrainingPlan, *, tokens: int = 6, together: bool = 
 
 def validation_loss(model: Any, plan: TrainingPlan) -> float:
     with torch.no_grad():
-        total, tokens = completion_loss(model.eval(), collate(plan.data.validation, plan.pad_id))
-    return float(total / tokens)
+        total = row_losses(model.eval(), collate(plan.data.validation, plan.pad_id)).sum()
+    return float(total) / sum(row.answer_tokens for row in plan.data.validation)

@@ -8,6 +8,8 @@ pytestmark = pytest.mark.django_db
 
 
 def test_the_api_tells_what_the_pages_tell(scene, as_user):
+    from training.methods import METHODS
+
     client = as_user(scene.viewer)
     runs = client.get(api(scene, "training-runs/")).json()
     assert runs["count"] == 4
@@ -24,7 +26,7 @@ def test_the_api_tells_what_the_pages_tell(scene, as_user):
     assert client.get(api(scene, "model-versions/?kind=adapter")).json()["count"] == 1
     assert client.get(api(scene, "base-models/")).json()["count"] == 1
     methods = client.get(api(scene, "training-methods/")).json()
-    assert {one["name"] for one in methods} == {"lora", "full"}
+    assert {one["name"] for one in methods} == set(METHODS)
     assert all(setting["source"] for method in methods for setting in method["settings"])
 
 

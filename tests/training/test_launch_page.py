@@ -159,6 +159,8 @@ def test_every_setting_survives_going_to_another_method_and_back(scene):
 
     for method in METHODS.values():
         for one in settings_of(method.recipe):
+            if one.fixed:
+                continue
             start = sent_by(shown(scene, {}, method.name))
             start.pop(one.name, None)
             if one.kind == "bool":

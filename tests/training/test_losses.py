@@ -100,8 +100,8 @@ def test_what_is_stored_is_not_measured_again(world, pair, tiny_base, tmp_path, 
     measure(world, version, base)
     second = make_adapter(world, tiny_base, version.training_run.dataset, tmp_path, seed=2)
     loaded = []
-    load = runner._load
-    monkeypatch.setattr(runner, "_load", lambda one, **how: loaded.append(one) or load(one, **how))
+    load = runner.load_version
+    monkeypatch.setattr(runner, "load_version", lambda one, **how: loaded.append(one) or load(one, **how))
     measure(world, second, base)
     assert loaded == [second]
     assert set(by_row(second)) == set(by_row(version))

@@ -192,7 +192,13 @@ def test_a_large_dataset_is_counted_by_a_worker_once_and_the_launch_waits(
     assert not TrainingRun.objects.exists()
     page = as_user(world.admin).post(
         reverse("training:preflight", args=[world.project.slug]),
-        {"method": "lora", "base_model": tiny_base.pk, "dataset": dataset.pk, **form_values()},
+        {
+            "objective": "supervised",
+            "method": "lora",
+            "base_model": tiny_base.pk,
+            "dataset": dataset.pk,
+            **form_values(),
+        },
     )
     assert "being checked" in page.content.decode()
     assert 'hx-trigger="every 2s"' in page.content.decode()

@@ -29,18 +29,18 @@ class DatabaseReporter:
         """Steps, tokens, speed, memory and seconds so far."""
         self._written = time.monotonic()
         spent, units = self.plan.clock.seconds, self.plan.clock.units
+        kinds = ("train", "evaluate", "sample", "save", "store")
+        if self.plan.objective.needs_reference:
+            kinds = ("reference", *kinds)
         figures: dict[str, Any] = {
             "done_steps": step,
             "train_tokens": self.plan.tokens_until[step],
             "peak_memory_bytes": max(self._peak_before, self.memory.peak),
             "measured": {
                 name: round(self._before.get(name, 0.0) + spent.get(name, 0.0), 2)
-                for name in ("load", "reference", "train", "evaluate", "sample", "save", "store")
+                for name in ("load", *kinds)
             },
-            "counted": {
-                name: self._counted_before.get(name, 0) + units.get(name, 0)
-                for name in ("reference", "train", "evaluate", "sample", "save", "store")
-            },
+            "counted": {name: self._counted_before.get(name, 0) + units.get(name, 0) for name in kinds},
         }
         if self.plan.stretches.speed is not None:
             figures["undisturbed_speed"] = self.plan.stretches.speed

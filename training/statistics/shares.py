@@ -27,7 +27,7 @@ def share_difference(pairs: list[tuple[bool, bool]], *, level: float = 0.95) -> 
 
     The interval is Bonett and Price's adjusted Wald interval for paired proportions (Journal of Educational and Behavioral Statistics 37,
     2012): one item is added to those lost and one to those gained, so its width is never zero. Fagerland, Lydersen and Laake (Statistics
-    in Medicine 33, 2014) recommend it for any number of items; tests/training/test_shares.py simulates its coverage.
+    in Medicine 33, 2014) recommend it for any number of items.
     """
     n = len(pairs)
     if not n:

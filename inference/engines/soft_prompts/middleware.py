@@ -6,6 +6,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from inference.engines.soft_prompts.answer_forms import Form, as_completion
 from inference.engines.soft_prompts.asgi import (
     App,
     Inner,
@@ -22,7 +23,6 @@ from inference.engines.soft_prompts.asgi import (
     respond,
     watch,
 )
-from inference.engines.soft_prompts.forms import Form, as_completion
 from inference.engines.soft_prompts.vectors import (
     SoftPrompt,
     embedding_table,
