@@ -61,11 +61,11 @@ def test_each_item_is_answered_by_both_and_the_figures_are_those_of_the_items(wo
     assert set(shown) == set(TASKS)
     worse = sum(item.loss - item.base_loss for item in prose) / sum(item.tokens for item in prose)
     assert shown["prose"].figures.loss.worse == pytest.approx(worse)
-    # Random weights in every layer predict English far worse, and a model of random weights answers nothing rightly.
-    assert shown["prose"].verdict == "forgot" and worse > 0.1
+    # The tiny model knows no English, so the adapter's random weights can make it better or worse; thirty items are enough to tell.
+    assert shown["prose"].verdict != "unknown"
     assert shown["facts"].verdict == "unknown"
     entry = AuditEntry.objects.get(action="model_version.forgetting_measured")
-    assert entry.detail["forgot"] == 1
+    assert entry.detail["forgot"] == sum(one.verdict == "forgot" for one in shown.values())
 
 
 def test_the_losses_are_the_textbook_ones(world, version, tiny_base, small):
