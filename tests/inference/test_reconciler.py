@@ -534,6 +534,12 @@ def test_the_command_line(settings: Any, tmp_path: Path, gpu: bool) -> None:
     assert ("--gpu-memory-utilization" in told) is gpu
     full = VLLM().command(EngineSpec("y", tmp_path, "y", 4096, adapters=False, max_lora_rank=0), 8102)
     assert "--enable-lora" not in full
+    assert "--dtype" not in full
+    (tmp_path / "config.json").write_text('{"dtype": "float32"}')
+    merged = EngineSpec("y", tmp_path, "y", 4096, adapters=False, max_lora_rank=0, gpu=gpu)
+    # An adapter merged into its base; a GPU may not hold it so.
+    told = dict(itertools.pairwise(VLLM().command(merged, 8102)))
+    assert told.get("--dtype") == (None if gpu else "float32")
 
 
 def test_engines_are_not_given_our_secrets(tmp_path: Path, monkeypatch: Any) -> None:
