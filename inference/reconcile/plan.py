@@ -45,7 +45,7 @@ def make_plan(
     `previous`: ids of versions that are live, or that a rollback returns to.
 
     A full model needs its own engine, and at most `max_full` run at once. The engine of a base model has at most
-    `max_adapters` adapters at once (None: any number); soft prompts need no place. At most `max_transformers` engines
+    `max_adapters` adapters at once (None: any number), or any number of soft prompts. At most `max_transformers` engines
     run transformers, each for a full model or for a base model with adapters. Live versions come first, then rollback
     targets, then those that have a place already, then the earliest requests.
     """
@@ -64,13 +64,10 @@ def make_plan(
         if version.kind == ModelVersion.Kind.FULL:
             full.append(deployment)
             continue
-        need = plan.bases.setdefault((VLLM, version.base_model_id), BaseNeed(version.base_model))
+        plan.bases.setdefault((VLLM, version.base_model_id), BaseNeed(version.base_model))
         # A failed one is not in the engine and waits for a person.
         if version.kind == ModelVersion.Kind.ADAPTER and deployment.status != Deployment.Status.FAILED:
-            if version.serving == Serving.PROMPT_EMBEDS:
-                need.prompt_embeds = True
-            else:
-                adapters.setdefault(version.base_model_id, []).append(deployment)
+            adapters.setdefault(version.base_model_id, []).append(deployment)
 
     def rank(deployment: Deployment, *, placed: bool) -> tuple[Any, ...]:
         return (
@@ -84,7 +81,10 @@ def make_plan(
     full.sort(key=lambda deployment: rank(deployment, placed=deployment.engine_id is not None))
     _place_full(plan, full, max_full)
     others.sort(key=lambda deployment: rank(deployment, placed=_was_loaded(deployment)))
-    for several in (*adapters.values(), *_place_transformers(plan, others, max_transformers)):
+    for several in adapters.values():
+        several.sort(key=lambda deployment: rank(deployment, placed=_was_loaded(deployment)))
+    loras = [_without_soft_prompts(plan, several) for several in adapters.values()]
+    for several in (*loras, *_place_transformers(plan, others, max_transformers)):
         several.sort(key=lambda deployment: rank(deployment, placed=_was_loaded(deployment)))
         _place_adapters(plan, several, max_adapters)
     return plan
@@ -105,6 +105,30 @@ def _place_full(plan: EnginePlan, full: list[Deployment], most: int) -> None:
             if most
             else "This host serves no full models: GUILDHALL_ENGINE_MAX_FULL is 0."
         )
+
+
+def _without_soft_prompts(plan: EnginePlan, adapters: list[Deployment]) -> list[Deployment]:
+    """Places the soft prompts of a base model in vLLM, or its LoRA adapters: the kind of the first of `adapters`. Returns the LoRA
+    adapters to place.
+
+    vLLM 0.32 on a CPU ends when it computes a soft prompt and a LoRA adapter together (punica_cpu.py counts a soft prompt's positions
+    as tokens), and takes all answers of the engine with it.
+    """
+    soft = [one for one in adapters if one.version.serving == Serving.PROMPT_EMBEDS]
+    loras = [one for one in adapters if one.version.serving != Serving.PROMPT_EMBEDS]
+    if not soft:
+        return loras
+    first_is_soft = adapters[0] in soft
+    placed, waiting = (soft, loras) if first_is_soft else (loras, soft)
+    for deployment in waiting:
+        plan.waiting[deployment.pk] = (
+            f"vLLM cannot serve adapters and soft prompts of one base model together, and the engine of "
+            f"{deployment.version.base_model.name} serves {_holders(deployment, placed)}. {_advice(deployment, placed)}"
+        )
+    if first_is_soft:
+        plan.bases[VLLM, adapters[0].version.base_model_id].prompt_embeds = True
+        return []
+    return loras
 
 
 def _place_transformers(plan: EnginePlan, others: list[Deployment], most: int) -> list[list[Deployment]]:

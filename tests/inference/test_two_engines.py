@@ -98,12 +98,26 @@ def test_soft_prompts_need_an_engine_that_takes_them_and_no_place(
 ) -> None:
     for _ in range(3):
         make("prompt_embeds")
-    make("adapter")
     made = plan(max_adapters=1)
     assert made.bases["vllm", base_model.pk].prompt_embeds
     assert made.waiting == {}
     Deployment.objects.filter(version__serving="prompt_embeds").update(status="failed")
     assert not plan().bases["vllm", base_model.pk].prompt_embeds
+
+
+def test_soft_prompts_and_adapters_of_one_base_model_are_never_served_together(
+    make: Callable[..., ModelVersion], base_model: BaseModel, world: World
+) -> None:
+    soft, lora = make("prompt_embeds"), make("adapter", adapter_rank=32)
+    made = plan()
+    assert made.bases["vllm", base_model.pk].prompt_embeds and made.bases["vllm", base_model.pk].rank == 0
+    (why,) = made.waiting.values()
+    assert "together" in why and f"serves {soft}" in why
+    other = plan(live={lora.pk})
+    assert not other.bases["vllm", base_model.pk].prompt_embeds
+    assert other.bases["vllm", base_model.pk].rank == 32
+    (why,) = other.waiting.values()
+    assert f"serves {lora}" in why
 
 
 def test_transformers_engines_are_limited_and_the_live_one_comes_first(
@@ -226,11 +240,13 @@ def test_the_first_soft_prompt_restarts_the_engine_for_it(
     engine = Engine.objects.get()
     assert engine.options["prompt_embeds"] is False
     soft = make("prompt_embeds")
-    turn_until(loop, lambda: is_loaded(adapter, soft), "both")
+    turn_until(loop, lambda: f"serves {adapter}" in reason_of(soft), "the reason")
+    Deployment.objects.filter(version=adapter).update(wanted="unloaded")
+    turn_until(loop, lambda: is_loaded(soft), "the soft prompt")
     again = Engine.objects.get()
     assert again.pid != engine.pid
     assert again.options["prompt_embeds"] is True
-    assert again.adapter_loads == 1  # a soft prompt takes no place of an adapter
+    assert again.adapter_loads == 0  # a soft prompt takes no place of an adapter
     command = psutil.Process(again.pid).cmdline()
     assert "--enable-prompt-embeds" in command
     assert command[command.index("--middleware") + 1].endswith("soft_prompts.SoftPrompts")
