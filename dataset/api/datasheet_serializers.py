@@ -15,7 +15,9 @@ class DatasheetAnswerSerializer(serializers.ModelSerializer[DatasheetAnswer]):
     """An answer to one question. `for_version`: it was written for this version; else for the project, and stood at the freeze.
     An `id` of null with an empty text: not answered."""
 
+    id = serializers.IntegerField(read_only=True, allow_null=True)
     by = PersonSerializer(read_only=True, allow_null=True)
+    at = serializers.DateTimeField(read_only=True, allow_null=True)
     for_version = serializers.SerializerMethodField()
 
     class Meta:
