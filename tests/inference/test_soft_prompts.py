@@ -1,5 +1,4 @@
-"""The middleware for prompt tuning around a small stand-in for vLLM's routes, which shows what reaches vLLM.
-tests/inference/test_real_soft_prompts.py asks a real one."""
+"""The middleware for prompt tuning around a small stand-in for vLLM's routes, which shows what reaches vLLM."""
 
 import asyncio
 import base64
