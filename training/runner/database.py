@@ -29,7 +29,7 @@ class DatabaseReporter:
         """Steps, tokens, speed, memory and seconds so far."""
         self._written = time.monotonic()
         spent, units = self.plan.clock.seconds, self.plan.clock.units
-        kinds = ("train", "evaluate", "sample", "save", "store")
+        kinds: tuple[str, ...] = ("train", "evaluate", "sample", "save", "store")
         if self.plan.objective.needs_reference:
             kinds = ("reference", *kinds)
         figures: dict[str, Any] = {
