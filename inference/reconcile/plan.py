@@ -111,7 +111,7 @@ def _without_soft_prompts(plan: EnginePlan, adapters: list[Deployment]) -> list[
     """Places the soft prompts of a base model in vLLM, or its LoRA adapters: the kind of the first of `adapters`. Returns the LoRA
     adapters to place.
 
-    vLLM 0.32 on a CPU ends when it computes a soft prompt and a LoRA adapter together (punica_cpu.py counts a soft prompt's positions
+    vLLM 0.32 on a CPU ends when it computes a soft prompt and a LoRA adapter together (its LoRA code counts a soft prompt's positions
     as tokens), and takes all answers of the engine with it.
     """
     soft = [one for one in adapters if one.version.serving == Serving.PROMPT_EMBEDS]
