@@ -27,7 +27,14 @@ from typing import Any
 
 import psutil
 import torch
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from benchmarks.gpu_checks import LossesByStep
 from core.text import whole_lines_of
@@ -145,22 +152,36 @@ class StepSeconds(TrainerCallback):
         self.seconds += time.monotonic() - self._began
 
 
-def ours(cell: TrainingCell) -> dict[str, Any]:
-    """The product's loop, without evaluations and checkpoints in between."""
-    plan = cell.plan(watched=False)
-    with PeakMemory(DEVICE, every=0.02) as memory, tempfile.TemporaryDirectory() as work:
-        model = cell.load()
+def _trained(
+    cell: TrainingCell,
+    model: PreTrainedModel,
+    plan: TrainingPlan,
+    reporter: LossesByStep,
+    *,
+    number: int,
+    resume_from: Path | None,
+) -> None:
+    """The product's loop, to its end."""
+    with tempfile.TemporaryDirectory() as work:
         loop.train(
-            training_run_id=0,
+            training_run_id=number,
             model=model,
             plan=plan,
-            reporter=LossesByStep(),
+            reporter=reporter,
             stop_asked=lambda: False,
             device=DEVICE,
             autocast=cell.autocast,
             work=Path(work),
-            resume_from=None,
+            resume_from=resume_from,
         )
+
+
+def ours(cell: TrainingCell) -> dict[str, Any]:
+    """The product's loop, without evaluations and checkpoints in between."""
+    plan = cell.plan(watched=False)
+    with PeakMemory(DEVICE, every=0.02) as memory:
+        model = cell.load()
+        _trained(cell, model, plan, LossesByStep(), number=0, resume_from=None)
         peak = memory.peak
     adapter_mb = None
     if cell.method.name == "lora":
@@ -244,18 +265,7 @@ def watched(cell: TrainingCell) -> dict[str, Any]:
     number = 1
     checkpoints.remove(number)
     try:
-        with tempfile.TemporaryDirectory() as work:
-            loop.train(
-                training_run_id=number,
-                model=cell.load(),
-                plan=plan,
-                reporter=LossesByStep(),
-                stop_asked=lambda: False,
-                device=DEVICE,
-                autocast=cell.autocast,
-                work=Path(work),
-                resume_from=None,
-            )
+        _trained(cell, cell.load(), plan, LossesByStep(), number=number, resume_from=None)
     finally:
         checkpoints.remove(number)
     return {"seconds_by_part": plan.clock.seconds}
@@ -281,18 +291,7 @@ def resumed(cell: TrainingCell) -> dict[str, Any]:
         def saved(self, *, step: int) -> None:
             print(json.dumps({"saved": step, "at": time.time()}), flush=True)
 
-    with tempfile.TemporaryDirectory() as work:
-        loop.train(
-            training_run_id=number,
-            model=cell.load(),
-            plan=plan,
-            reporter=Told(),
-            stop_asked=lambda: False,
-            device=DEVICE,
-            autocast=cell.autocast,
-            work=Path(work),
-            resume_from=folder,
-        )
+    _trained(cell, cell.load(), plan, Told(), number=number, resume_from=folder)
     return {"seconds": time.time() - at}
 
 

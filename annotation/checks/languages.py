@@ -51,7 +51,7 @@ def _identifier() -> Any:
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
     identifier.set_languages(list(LANGUAGES))
-    # As it is calculated with: converted once (9 MB more) and not the rows of each text anew, a row in one place.
+    # The type that the scores are computed in: converted once (9 MB more), and not again for each text.
     identifier.nb_ptc = numpy.ascontiguousarray(identifier.nb_ptc, dtype=numpy.float32)
     return identifier
 

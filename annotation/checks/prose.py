@@ -31,9 +31,8 @@ def has_any(text: str, words: tuple[str, ...]) -> bool:
     """Whether one of the words, in small letters, stands anywhere in the text, in any case. What a pattern that ignores case needs is
     searched with this first: it is ten times as fast."""
     folded = text.casefold()
-    if (
-        not text.isascii()
-    ):  # a pattern takes U+0130 and U+0131 for an "i", too; casefold makes the first one "i" and a dot
+    if not text.isascii():
+        # A pattern takes U+0130 and U+0131 for an "i", too; casefold makes the first one "i" and a dot.
         folded = folded.replace("\u0307", "").replace("\u0131", "i")
     return any(word in folded for word in words)
 

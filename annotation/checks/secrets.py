@@ -60,15 +60,8 @@ _TOLD = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _ALL_WORDS = ("k-", *(word for *_, words in _DETECTORS for word in words))
-_TOLD_NAMES = (
-    "pass",
-    "kennwort",
-    "contrase",
-    "wachtwoord",
-    "key",
-    "token",
-    "secret",
-)  # one is in each name of _TOLD
+# One is in each name of _TOLD.
+_TOLD_NAMES = ("pass", "kennwort", "contrase", "wachtwoord", "key", "token", "secret")
 _found: Remembered[list[tuple[str, int, int]]] = Remembered()
 _GENERIC_KEY = re.compile(r"\b(?:sk|pk|rk)-(?:proj-|ant-|live-|or-)?[A-Za-z0-9_-]{20,200}")
 

@@ -85,7 +85,6 @@ def make_plan(
         several.sort(key=lambda deployment: rank(deployment, placed=_was_loaded(deployment)))
     loras = [_without_soft_prompts(plan, several) for several in adapters.values()]
     for several in (*loras, *_place_transformers(plan, others, max_transformers)):
-        several.sort(key=lambda deployment: rank(deployment, placed=_was_loaded(deployment)))
         _place_adapters(plan, several, max_adapters)
     return plan
 

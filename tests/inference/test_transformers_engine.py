@@ -1,5 +1,5 @@
-"""The transformers engine over real HTTP with a tiny model of each method: the same tokens as `generate` in this process, whoever
-else is asking; streams; readers who leave; and what it refuses."""
+"""The transformers engine over real HTTP with a tiny model of each method: the same tokens as `generate` in this process, also while
+others ask; streams; readers who leave; and what it refuses."""
 
 import json
 import shutil

@@ -1,5 +1,6 @@
 """What the methods that train something beside a frozen base model have in common."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 STORED_WEIGHT = 4
 
 
-class BesideFrozen:
+class BesideFrozen(ABC):
     """Stores an adapter of peft that the transformers engine serves, unless a method says otherwise."""
 
     every_weight: ClassVar[bool] = False
@@ -54,9 +55,9 @@ class BesideFrozen:
     def load(self, folder: Path, recipe: Recipe, device: str) -> "PreTrainedModel | PeftModel":
         return self.adapted(stored.frozen_base(folder, device), recipe)
 
+    @abstractmethod
     def adapted(self, model: "PreTrainedModel", recipe: Recipe) -> "PreTrainedModel | PeftModel":
         """The loaded model with what is trained beside it, ready to train."""
-        raise NotImplementedError
 
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         stored.save_adapter(model, folder)
