@@ -70,7 +70,7 @@ class CampaignForm(forms.Form):
         widget=forms.RadioSelect,
         required=False,
     )
-    prompts = forms.IntegerField(label="Prompts", min_value=1, max_value=MOST_PROMPTS)
+    prompts = forms.IntegerField(label="Number of prompts", min_value=1, max_value=MOST_PROMPTS)
     ratings_per_prompt = forms.IntegerField(
         label="Ratings per prompt", min_value=1, max_value=MOST_PER_PROMPT, help_text="By different people."
     )

@@ -229,7 +229,7 @@ def open_campaign(desk: Desk) -> None:
     page = desk.page
     desk.go("rate/campaigns/new/")
     page.get_by_label("Name").fill("First comparison")
-    page.get_by_label("Test prompts").fill("4")
+    page.get_by_label("Number of prompts").fill("4")
     page.get_by_label("Ratings per prompt").fill("1")
     page.get_by_text("How the answers are made").click()
     page.get_by_label("Longest answer").fill("48")
