@@ -440,6 +440,8 @@ def make_version(project: Project, user: User | None = None, *, base_model: Any 
     fields.setdefault("served_name", f"{project.slug}-v{number}-{next(_serial):08x}")
     fields.setdefault("adapter_rank", 16 if fields["kind"] == ModelVersion.Kind.ADAPTER else None)
     fields.setdefault("parity_prompts", base_model.parity_prompts)
+    if parent := fields.get("parent"):
+        fields.setdefault("parent_number", parent.number)
     return ModelVersion.objects.create(
         project=project, number=number, base_model=training.base_model, training_run=training, **fields
     )

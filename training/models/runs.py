@@ -1,69 +1,11 @@
-"""Base models, training runs, their measurements and the model versions they produce."""
+"""Training runs, their measurements and the model versions they produce."""
 
 from typing import ClassVar
 
 from django.db import models
 
+from training.models.bases import BaseModel
 from training.serving import Serving
-
-
-class BaseModel(models.Model):
-    """A model to start from, registered once for the whole installation and stored as safetensors."""
-
-    class Kind(models.TextChoices):
-        PACKAGE = "package", "Python package"
-        FOLDER = "folder", "Folder on this host"
-        HUB = "hub", "Hub, at a pinned revision"
-
-    class Status(models.TextChoices):
-        PREPARING = "preparing", "Preparing"
-        READY = "ready", "Ready"
-        FAILED = "failed", "Failed"
-
-    TRANSITIONS: ClassVar[dict[str, set[str]]] = {
-        Status.PREPARING: {Status.READY, Status.FAILED},
-        Status.FAILED: {Status.PREPARING},
-        Status.READY: set(),
-    }
-
-    name = models.CharField(max_length=120, unique=True)
-    slug = models.SlugField(max_length=60, unique=True)
-    kind = models.CharField(max_length=8, choices=Kind.choices)
-    location = models.CharField(max_length=300, help_text="Package name, folder, or hub name.")
-    revision = models.CharField(max_length=64, blank=True, help_text="A commit hash; a hub model needs one.")
-    license = models.CharField(max_length=120, blank=True)
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PREPARING)
-    run = models.OneToOneField("core.Run", null=True, on_delete=models.PROTECT, related_name="base_model")
-    artifact = models.ForeignKey("core.Artifact", null=True, on_delete=models.PROTECT, related_name="+")
-    parameter_count = models.BigIntegerField(null=True)
-    context_length = models.PositiveIntegerField(null=True, help_text="tokens")
-    architecture = models.JSONField(default=dict, help_text="The model's config.json, for estimates.")
-    chat_template_hash = models.CharField(max_length=64, blank=True)
-    stop_token = models.CharField(max_length=60, blank=True)
-    control_tokens = models.JSONField(
-        default=list,
-        help_text="Tokens that begin or end turns in its chat template; user text must not contain them.",
-    )
-    # Copied to the base model's model version in each project, for the token check.
-    parity_prompts = models.JSONField(default=list, help_text="[{messages, token_ids}]")
-    created_by = models.ForeignKey("core.User", null=True, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [
-            models.CheckConstraint(
-                name="base_hub_is_pinned",
-                condition=~models.Q(kind="hub") | ~models.Q(revision=""),
-            ),
-            models.CheckConstraint(
-                name="base_ready_has_artifact",
-                condition=~models.Q(status="ready") | models.Q(artifact__isnull=False),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class TrainingRun(models.Model):
@@ -77,6 +19,15 @@ class TrainingRun(models.Model):
         "datasets.DatasetVersion",
         on_delete=models.PROTECT,
         related_name="training_runs",
+    )
+    # Null: it starts from the base model. Else a version of the same project and base model (foreign key in migration 0007).
+    continued_from = models.ForeignKey(
+        "training.ModelVersion",
+        null=True,
+        blank=True,
+        db_constraint=False,
+        on_delete=models.RESTRICT,
+        related_name="continuing_runs",
     )
     method = models.CharField(max_length=20)
     objective = models.CharField(
@@ -248,6 +199,20 @@ class ModelVersion(models.Model):
         on_delete=models.PROTECT,
         related_name="model_version",
     )
+    # The version whose weights this one was made from; null: it was made from the base model.
+    parent = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        db_constraint=False,
+        on_delete=models.RESTRICT,
+        related_name="children",
+    )
+    parent_number = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="The parent's number, smaller than the own one: no version is its own ancestor.",
+    )
     artifact = models.ForeignKey("core.Artifact", on_delete=models.PROTECT, related_name="+")
     served_name = models.CharField(max_length=120, unique=True)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.REGISTERED)
@@ -272,6 +237,16 @@ class ModelVersion(models.Model):
                 name="version_lineage",
                 condition=models.Q(kind="base", number=0, training_run__isnull=True)
                 | (~models.Q(kind="base") & models.Q(number__gt=0, training_run__isnull=False)),
+            ),
+            # The foreign keys over project, base model and number (migration 0007) refer to these.
+            models.UniqueConstraint(name="version_key", fields=["id", "project", "base_model"]),
+            models.UniqueConstraint(
+                name="version_numbered_key", fields=["id", "project", "base_model", "number"]
+            ),
+            models.CheckConstraint(
+                name="version_after_parent",
+                condition=models.Q(parent__isnull=True, parent_number__isnull=True)
+                | models.Q(parent__isnull=False, parent_number__gt=0, parent_number__lt=models.F("number")),
             ),
             # Only an adapter can be served beside its base model; only complete weights have an engine of their own.
             models.CheckConstraint(

@@ -154,6 +154,7 @@ def register_version(
         return existing
     newest = ModelVersion.objects.filter(project=project).order_by("-number").first()
     number = (newest.number if newest else 0) + 1
+    parent = training_run.continued_from
     version = ModelVersion.objects.create(
         project=project,
         number=number,
@@ -161,6 +162,8 @@ def register_version(
         serving=serving,
         base_model=training_run.base_model,
         training_run=training_run,
+        parent=parent,
+        parent_number=parent.number if parent else None,
         artifact=artifact,
         served_name=served_name_of(project, number, artifact, training_run),
         adapter_rank=adapter_rank,
