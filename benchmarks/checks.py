@@ -81,8 +81,9 @@ def _forget() -> None:
     from annotation.checks import languages, prose
     from annotation.checks.english import harper
 
-    for cache in (languages.language_of, prose.other_places, harper.lints):
+    for cache in (languages.language_of, prose.other_places):
         cache.cache_clear()
+    harper.forget()
 
 
 def _milliseconds(names: list[str], contents: list[dict[str, Any]], project: Any) -> float:

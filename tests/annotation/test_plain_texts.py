@@ -1,9 +1,12 @@
 """Texts that harper is not asked about: what the checks say is what harper says."""
 
+from importlib.metadata import version
+from itertools import pairwise
+
 import pytest
 
-from annotation.checks.english import harper
-from annotation.checks.english.plain import PlainTexts
+from annotation.checks.english import harper, plain
+from annotation.checks.english.plain import PlainTexts, common_words, parts_of
 
 # For each of harper's rules in use a text in which it has something to say.
 FAULTS = {
@@ -51,55 +54,95 @@ FINE = (
 @pytest.fixture
 def learned(monkeypatch) -> PlainTexts:
     """What is known after harper has seen all words of the texts, each in a sentence without another fault, a few times."""
-    plain: PlainTexts = PlainTexts()
-    monkeypatch.setattr(harper, "_plain", plain)
+    known: PlainTexts = PlainTexts()
+    monkeypatch.setattr(harper, "_plain_texts", lambda: known)
     for text in (*FAULTS.values(), *FINE):
-        harper.lints.cache_clear()
+        harper.forget()
         for word in sorted(set(text.replace(",", " ").replace("(", " ").replace(")", " ").split())):
             harper.lints(f"We know {word.strip('.,?')} now.")
-    harper.lints.cache_clear()
-    return plain
-
-
-def asked(text: str, monkeypatch) -> tuple[harper.Lint, ...]:
-    """What harper itself says."""
-    with monkeypatch.context() as for_now:
-        for_now.setattr(harper, "_plain", PlainTexts())
-        harper.lints.cache_clear()
-        found = harper.lints(text)
-    harper.lints.cache_clear()
-    return found
+    harper.forget()
+    return known
 
 
 @pytest.mark.parametrize("text", FAULTS.values(), ids=FAULTS)
-def test_a_text_with_a_fault_is_never_plain(text: str, learned: PlainTexts, monkeypatch):
+def test_a_text_with_a_fault_is_never_plain(text: str, learned: PlainTexts):
     said = harper.lints(text)
-    assert said == asked(text, monkeypatch)
+    assert said == harper.asked(text)
     assert said
 
 
-def test_a_text_without_fault_is_plain_once_its_words_are_known(learned: PlainTexts, monkeypatch):
+def test_a_text_without_fault_is_plain_once_its_words_are_known(learned: PlainTexts):
     for text in FINE:
         harper.lints(text)
         assert learned.unknown_in(text) == [], text
-        assert asked(text, monkeypatch) == ()
+        assert harper.asked(text) == ()
 
 
 def test_harper_is_asked_once_about_a_word_that_it_does_not_know(monkeypatch):
-    plain: PlainTexts = PlainTexts()
-    monkeypatch.setattr(harper, "_plain", plain)
-    harper.lints.cache_clear()
+    known: PlainTexts = PlainTexts()
+    monkeypatch.setattr(harper, "_plain_texts", lambda: known)
+    harper.forget()
     first = harper.lints("We send the macchiatto now.")
     assert [(lint.category, lint.start, lint.end) for lint in first] == [("spelling", 12, 22)]
     again = "We now send the macchiatto."
-    assert plain.unknown_in(again) is not None
-    assert harper.lints(again) == asked(again, monkeypatch) != ()
+    assert known.unknown_in(again) is not None
+    assert harper.lints(again) == harper.asked(again) != ()
 
 
 def test_the_first_letter_is_left_to_the_check_of_punctuation(monkeypatch):
-    plain: PlainTexts = PlainTexts()
-    monkeypatch.setattr(harper, "_plain", plain)
+    known: PlainTexts = PlainTexts()
+    monkeypatch.setattr(harper, "_plain_texts", lambda: known)
     text = "we send the order now, and it is here."
-    harper.lints.cache_clear()
+    harper.forget()
     harper.lints(f"Now {text}")
-    assert plain.unknown_in(text) == []
+    assert known.unknown_in(text) == []
+
+
+TWO = "We send the order now. Please pick it up at the bar."
+
+
+def test_the_sentences_of_a_text_are_judged_as_in_the_text(monkeypatch):
+    known: PlainTexts = PlainTexts()
+    monkeypatch.setattr(harper, "_plain_texts", lambda: known)
+    faults = list(FAULTS.values())
+    for before, after in pairwise(faults):
+        text = f"{before} {TWO} {after}"
+        harper.forget()
+        assert len(list(parts_of(text))) >= 3
+        assert harper.lints(text) == harper.asked(text), text
+    text = f"please wait for us. {TWO}"
+    harper.forget()
+    assert harper.lints(text) == harper.asked(text) != ()
+
+
+def test_a_sentence_that_several_texts_share_is_asked_about_once(monkeypatch):
+    known: PlainTexts = PlainTexts()
+    monkeypatch.setattr(harper, "_plain_texts", lambda: known)
+    harper.forget()
+    texts = []
+    monkeypatch.setattr(harper, "asked", lambda text: texts.append(text) or ())
+    harper.lints(f"Your order is quite large. {TWO}")
+    harper.lints(f"{TWO} Your order is quite large.")
+    assert sorted(texts) == [
+        "Please pick it up at the bar.",
+        "We send the order now.",
+        "Your order is quite large.",
+    ]
+
+
+def test_the_list_of_known_words_was_made_with_the_installed_harper():
+    """After an update of harper: python -m tools.known_words"""
+    words = sorted(common_words())
+    assert len(words) > 40_000
+    some = words[:: len(words) // 1000]
+    for first in range(0, len(some), 40):
+        assert harper.asked(f"Words: {', '.join(some[first : first + 40])}.") == ()
+
+
+def test_the_list_of_another_harper_is_not_used(monkeypatch, tmp_path):
+    other = tmp_path / "known_words.txt"
+    other.write_text(f"harper-py {version('harper-py')}.1\norder\n")
+    monkeypatch.setattr(plain, "KNOWN_WORDS", other)
+    common_words.cache_clear()
+    assert common_words() == frozenset()
+    common_words.cache_clear()

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from annotation.checks.english.frequency import commonness
-from annotation.checks.english.plain import PlainTexts
+from annotation.checks.english.plain import PlainTexts, common_words, parts_of
 
 _RULES = frozenset(
     {
@@ -44,16 +44,23 @@ class Lint:
 
 
 _lock = Lock()  # a linter is for one thread at a time, and another one needs 200 MB
-_plain: PlainTexts["Lint"] = PlainTexts()
 
 
 @lru_cache(maxsize=1)
-def _linter() -> Any:
+def _plain_texts() -> PlainTexts["Lint"]:
+    return PlainTexts(common_words())
+
+
+def new_linter() -> Any:
+    """A linter with the rules in use: half a second of work."""
     import harper
 
     linter = harper.Linter()
     linter.set_lint_config({rule: rule in _RULES for rule in linter.get_lint_config()})
     return linter
+
+
+_linter = lru_cache(maxsize=1)(new_linter)
 
 
 @lru_cache(maxsize=2048)
@@ -63,11 +70,37 @@ def lints(text: str) -> tuple[Lint, ...]:
     punctuation sees that itself."""
     if len(text) > _MOST_LETTERS:
         return ()
-    unknown = _plain.unknown_in(text)
+    unknown = _plain_texts().unknown_in(text)
     if unknown == [] or _is_strange(text):
         return ()
     if unknown is not None:
-        return tuple(replace(lint, start=start, end=end) for start, end, lint in unknown)
+        return _moved(unknown)
+    return tuple(
+        replace(lint, start=lint.start + first, end=lint.end + first)
+        for first, part in parts_of(text)
+        for lint in _lints_of_part(part)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _lints_of_part(part: str) -> tuple[Lint, ...]:
+    """The same of a sentence, as texts share many: each is asked about once."""
+    plain = _plain_texts()
+    unknown = plain.unknown_in(part)
+    if unknown is not None:
+        return _moved(unknown)
+    found = asked(part)
+    words = {(lint.start, lint.end): lint for lint in found if lint.category == SPELLING}
+    plain.learn(part, [(lint.start, lint.end) for lint in found], words)
+    return found
+
+
+def _moved(unknown: list[tuple[int, int, Lint]]) -> tuple[Lint, ...]:
+    return tuple(replace(lint, start=start, end=end) for start, end, lint in unknown)
+
+
+def asked(text: str) -> tuple[Lint, ...]:
+    """What harper itself says of the text."""
     with _lock:
         try:
             found = _linter().lint(text, language="plaintext")
@@ -77,16 +110,19 @@ def lints(text: str) -> tuple[Lint, ...]:
                 raise
             _linter.cache_clear()
             raise RuntimeError(f"harper failed: {error}") from None
-    lints = tuple(_lint(one, text) for one in found)
-    words = {(lint.start, lint.end): lint for lint in lints if lint.category == SPELLING}
-    _plain.learn(text, [(lint.start, lint.end) for lint in lints], words)
-    return lints
+    return tuple(_lint(one, text) for one in found)
+
+
+def forget() -> None:
+    """Nothing is remembered of earlier texts, for measurements and tests."""
+    lints.cache_clear()
+    _lints_of_part.cache_clear()
 
 
 def _is_strange(text: str) -> bool:
     """Names, codes or another language: harper looks for a similar word for each of them, two milliseconds each."""
     words = {word.casefold() for word in _WORD.findall(text)}
-    unknown = sum(not commonness(word) for word in words)
+    unknown = sum(not commonness(word) for word in words - common_words())
     return unknown > _MOST_UNKNOWN and unknown > _UNKNOWN_SHARE * len(words)
 
 

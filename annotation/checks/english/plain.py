@@ -3,11 +3,15 @@
 harper tags every sentence with a neural network before the first rule looks at it: a millisecond for a short answer, of which most
 have no fault. Each rule needs something that can be seen without it: a word that harper does not know, a small letter after a full
 stop, "a" before a vowel, one of a few words. A text with none of these is plain. Whatever is not certain is not plain: the rules here
-are wider than harper's. Words are known when harper has passed them in an earlier text.
+are wider than harper's. Words are known when harper has passed them in an earlier text, or when they stand in known_words.txt, which
+tools/known_words.py makes with the installed harper: without it each process would ask about thousands of common words once.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -58,16 +62,40 @@ _WORD = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)*")
 # The pronoun "i"; a letter or an abbreviation after "a"; capitals inside a word.
 _CAPITALS = re.compile(r"\bi\b|\b[Aa]n?\s+[A-Z](?![a-z])|[a-z][A-Z]")
 _MOST_WORDS = 200_000  # known ones; more than the words of English in use
+KNOWN_WORDS = Path(__file__).with_name("known_words.txt")
+# Where one sentence ends and the next begins, beyond doubt. harper tags and judges each sentence alone.
+_BETWEEN_SENTENCES = re.compile(r"(?<=[a-z]{2}[.!?]) (?=[A-Z])")
+
+
+@lru_cache(maxsize=1)
+def common_words() -> frozenset[str]:
+    """The commonest words that harper knows: those in small letters also with a capital one. Empty when the list was made with
+    another harper than the installed one."""
+    made_with, *words = KNOWN_WORDS.read_text().split("\n")
+    if made_with != f"harper-py {version('harper-py')}":
+        return frozenset()
+    return frozenset(words) | {word[0].upper() + word[1:] for word in words if word}
+
+
+def parts_of(text: str) -> Iterator[tuple[int, str]]:
+    """The sentences with their places, where the text can be cut without doubt. What harper says of the parts is what it says of the
+    text. A sentence with a small first letter stays with the next one: alone, it would be taken as a label."""
+    first = 0
+    for match in _BETWEEN_SENTENCES.finditer(text):
+        if first or not text.lstrip()[:1].islower():
+            yield first, text[first : match.start()]
+            first = match.end()
+    yield first, text[first:]
 
 
 Word = TypeVar("Word")  # what harper says of a word it does not know
 
 
 class PlainTexts(Generic[Word]):
-    """What harper would say of plain texts, by what it has said so far. For several threads."""
+    """What harper would say of plain texts, by what it has said so far and the words `known` before. For several threads."""
 
-    def __init__(self) -> None:
-        self._known: set[str] = set()
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        self._known = set(known)
         self._unknown: dict[str, Word] = {}
         self._lock = Lock()
 
