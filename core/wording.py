@@ -67,6 +67,15 @@ def percent(value: object, decimals: int | str = 0) -> str:
     return f"{text}%"
 
 
+def similar(value: object) -> str:
+    """How alike two texts are by their words alone, all numbers taken as one: 0.87 -> "87% similar". Never 100%: equal words do not make
+    equal texts."""
+    amount = finite_number(value)
+    if amount is None:
+        return NOTHING
+    return "the same words (numbers may differ)" if amount >= 1 else f"{math.floor(amount * 100)}% similar"
+
+
 def figure(value: object) -> str:
     """Three significant digits, thousands set apart: 1.84, 12.3, 1,284, 0.0005."""
     amount = finite_number(value)

@@ -9,20 +9,21 @@ import os
 import re
 import sys
 from importlib.metadata import version
-from typing import Any
 
 WORDS = 30_000  # the commonest of wordfreq
 _EACH = 40  # words of one text
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
 
 
-def passed(linter: Any, words: list[str]) -> set[str]:
+def passed(words: list[str]) -> set[str]:
     """Those that harper says nothing of."""
+    from annotation.checks.english.harper import asked
+
     fine: set[str] = set()
     for first in range(0, len(words), _EACH):
         some = words[first : first + _EACH]
         text = f"Words: {', '.join(some)}."
-        marked = [(lint.span.start, lint.span.end) for lint in linter.lint(text, language="plaintext")]
+        marked = [(lint.start, lint.end) for lint in asked(text)]
         at = len("Words: ")
         for word in some:
             if not any(start < at + len(word) and at < end for start, end in marked):
@@ -38,14 +39,12 @@ def main() -> None:
     django.setup()
     from wordfreq import top_n_list
 
-    from annotation.checks.english.harper import new_linter
     from annotation.checks.english.plain import KNOWN_WORDS
 
-    linter = new_linter()
     words = [word for word in top_n_list("en", WORDS) if _WORD.fullmatch(word)]
-    small = passed(linter, words)
+    small = passed(words)
     # What harper knows in small letters it knows with a capital one. Names it knows with a capital one only.
-    names = passed(linter, [word.capitalize() for word in words if word not in small])
+    names = passed([word.capitalize() for word in words if word not in small])
     lines = [f"harper-py {version('harper-py')}", *sorted(small | names)]
     KNOWN_WORDS.write_text("\n".join(lines) + "\n")
     sys.stdout.write(f"{len(small):,} words and {len(names):,} names in {KNOWN_WORDS.name}\n")

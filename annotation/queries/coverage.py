@@ -13,11 +13,12 @@ from annotation.lengths import BANDS
 from annotation.models import AuthoringTask, Category, CoverageTarget, Example, ExampleCount
 from annotation.moods import MOODS
 from annotation.queries.mapping import facts_of
+from annotation.queries.stretch import Stretch
 from annotation.queries.traits import TraitCounts, trait_counts
 from core.models import Project
 
 IN_WORK = (Example.Status.QUEUED, Example.Status.IN_REVIEW, Example.Status.RETURNED)
-# The table of slices by edge cases; larger ones cannot be read.
+# Of the table of slices by edge cases at a time; larger ones cannot be read.
 MOST_SLICES, MOST_EDGES = 30, 12
 MOST_SOURCES = 20
 Key = tuple[str, str]  # (slice, edge)
@@ -96,6 +97,8 @@ class Coverage:
     edges: list[CoveragePart]
     columns: list[tuple[str, str]]
     grid: list[tuple[CoveragePart, list[CoveragePart]]]
+    grid_slices: Stretch
+    grid_edges: Stretch
     cells: list[CoveragePart]
     sources: list[CoveragePart]
     lengths: list[CoveragePart]
@@ -143,25 +146,28 @@ def wanted_of(target: CoverageTarget | None, approved: int, total: int) -> int:
     return approved + math.ceil(short / (1 - share) - 1e-9)
 
 
-def coverage(project: Project) -> Coverage:
+def coverage(project: Project, *, slices_at: int = 1, edges_at: int = 1) -> Coverage:
+    """`slices_at` and `edges_at`: which pages of the lists the table of both shows."""
     counts = counts_of(project)
     lists = _lists(project)
     plans = _Plans(project, counts.total)
     traits = trait_counts(project)
     slices = _parts(counts, 0, lists[Category.Kind.SLICE], plans)
     edges = _parts(counts, 1, lists[Category.Kind.EDGE], plans)
-    columns = [part for part in edges if part.edge][:MOST_EDGES]
-    grid = [
-        (row, [_cell(counts, row, column, plans) for column in columns])
-        for row in [part for part in slices if part.slice][:MOST_SLICES]
-    ]
+    named = [part for part in slices if part.slice], [part for part in edges if part.edge]
+    rows = Stretch.of(slices_at, MOST_SLICES, len(named[0]))
+    across = Stretch.of(edges_at, MOST_EDGES, len(named[1]))
+    columns = across.cut(named[1])
+    grid = [(row, [_cell(counts, row, column, plans) for column in columns]) for row in rows.cut(named[0])]
     return Coverage(
         approved=counts.total,
         in_work=counts.in_work.total(),
-        slices=_scaled([part for part in slices if part.slice]),
-        edges=_scaled([part for part in edges if part.edge]),
+        slices=_scaled(named[0]),
+        edges=_scaled(named[1]),
         columns=[(part.edge, part.name) for part in columns],
         grid=grid,
+        grid_slices=rows,
+        grid_edges=across,
         cells=[
             _cell(counts, row, column, plans)
             for row in slices

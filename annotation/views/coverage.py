@@ -28,7 +28,12 @@ MOST_TASKS = 5
 @project_page(*EXAMPLE_READERS)
 @require_safe
 def coverage(request: HttpRequest, access: Access) -> HttpResponse:
-    found = coverage_of(access.project)
+    given = Params(request.GET)
+    found = coverage_of(
+        access.project,
+        slices_at=given.number("slices", least=1) or 1,
+        edges_at=given.number("edges", least=1) or 1,
+    )
     open_tasks = tasks_of(access.project, status=AuthoringTask.Status.OPEN)
     context = {
         "coverage": found,

@@ -34,6 +34,7 @@ from core.wording import (
     number,
     percent,
     signed,
+    similar,
     time_left,
 )
 
@@ -41,7 +42,7 @@ register = template.Library()
 
 RANGE = "–"
 
-for _shown in (duration, filesize, milliseconds, number, percent, signed, time_left):
+for _shown in (duration, filesize, milliseconds, number, percent, signed, similar, time_left):
     register.filter(_shown)
 
 

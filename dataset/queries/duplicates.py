@@ -4,7 +4,6 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connection
 from django.db.models import QuerySet
@@ -201,11 +200,3 @@ def consequences_of(shown: Sequence[MemberShown]) -> ClusterConsequences:
         tested=sum(one.held_out for one in usable),
         opened=sorted({one.opened_by.name for one in usable if one.opened_by}),
     )
-
-
-def question_of(messages: Sequence[Any]) -> str:
-    """The turns as one text, without system messages, for comparing prompts word by word."""
-    turns = [turn for turn in messages if turn["role"] != "system"]
-    if len(turns) == 1:
-        return str(turns[0]["content"])
-    return "\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)

@@ -23,6 +23,7 @@ from core.marks import known_marks
 from core.runs.context import RunContext, RunFailed
 from core.runs.outside import Report, reporting_outside, still_ours, wait_for_turn
 from core.storage import storage
+from core.wording import noun
 from dataset.actions import DatasetAction
 from dataset.mapping import read_mapping
 from dataset.models import DataImport, ImportIssue
@@ -39,8 +40,8 @@ from dataset.runner.tally import Tally
 GIVE_UP_AFTER = 1000
 GOOD_IN = 10
 EXPECTED = (
-    "Each row must have messages and completion, or prompt and completion (other names of these are listed beside the form), or "
-    "its columns must be mapped. The bad rows are listed on the page of the import. Nothing was stored."
+    "Each row needs a question and an answer under names that Guildhall knows, such as prompt and completion, or messages. For other "
+    "names, choose on the page of the import which column is which. That page lists each bad row with its reason. Nothing was stored."
 )
 # An archive may unpack to this many times the largest upload.
 _UNPACKED = 4
@@ -138,7 +139,8 @@ def refuse_unusable(tally: Tally) -> None:
         return
     if not tally.lines:
         raise RefusedFile(tally, "empty", "The file has no rows.", "Choose another file.")
-    raise RefusedFile(tally, "nothing_usable", f"None of the {tally.lines:,} rows can be used.", EXPECTED)
+    says = noun(tally.lines, "The one row cannot be used.", f"None of the {tally.lines:,} rows can be used.")
+    raise RefusedFile(tally, "nothing_usable", says, EXPECTED)
 
 
 def _store_rows(data_import: DataImport, file: OpenedFile, tally: Tally, report: Report) -> None:

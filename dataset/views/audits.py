@@ -14,7 +14,7 @@ from core.access import Access, project_page
 from core.charts import IntervalRow, interval_chart
 from core.lists.paging import cut
 from core.lists.params import Params
-from core.models import Run
+from core.models import Role, Run
 from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 from dataset.fairness.outcomes import OUTCOMES
 from dataset.fairness.sentences import needed, unit
@@ -47,12 +47,13 @@ def audit_at(access: Access, number: int) -> BiasAudit:
 def bias(request: HttpRequest, access: Access) -> HttpResponse:
     """The audits of the project, and a form that starts one."""
     newest, rows = newest_made(access.project), approved(access.project).count()
+    active = audits_of(access.project).filter(made_at=None, run__status__in=Run.ACTIVE).first()
     context = {
         "subnav": annotation_subnav(access, "quality:findings"),
         "page": cut(request, audits_of(access.project), 25),
         "newest": newest,
         "newest_says": summary(newest) if newest else "",
-        "active": audits_of(access.project).filter(made_at=None, run__status__in=Run.ACTIVE).first(),
+        "active": active,
         "versions": ready_datasets(access.project, DatasetVersion.Kind.SUPERVISED).filter(bias_audit=None)[
             :50
         ],
@@ -61,7 +62,8 @@ def bias(request: HttpRequest, access: Access) -> HttpResponse:
         "seen": can_be_seen(access.project, rows),
         "twins": waiting_count(access.project),
         "may_decide": access.has(*EXAMPLE_DECIDERS),
-        "sees_runs": access.sees_all,
+        "may_cancel": access.has(Role.ADMIN),
+        "sees_runs": access.follows(active.run if active else None),
     }
     return render(request, "datasets/bias.html", context)
 
@@ -92,7 +94,8 @@ def bias_audit(request: HttpRequest, access: Access, number: int) -> HttpRespons
         "audit": audit,
         "run": audit.run,
         "may_decide": access.has(*EXAMPLE_DECIDERS),
-        "sees_runs": access.sees_all,
+        "may_cancel": access.has(Role.ADMIN),
+        "sees_runs": access.follows(audit.run),
     }
     if audit.made_at is not None:
         chosen = Params(request.GET).choice("outcome", OUTCOMES, _first_outcome(audit))

@@ -17,7 +17,7 @@ from core.roles import EXAMPLE_DECIDERS, EXAMPLE_READERS
 from core.wording import counted
 from dataset.filters import DuplicateFilter
 from dataset.forms import SettleForm
-from dataset.models import DuplicateCluster
+from dataset.models import DuplicateCluster, DuplicateMember
 from dataset.queries.duplicates import (
     ON_A_PAGE,
     chosen_at_first,
@@ -30,8 +30,8 @@ from dataset.queries.duplicates import (
     near_test_of,
     next_open,
     open_counts,
-    question_of,
 )
+from dataset.queries.likeness import likeness_words, question_of
 from dataset.services.duplicate_searches import start_search
 from dataset.services.duplicates import KeepRule, cluster_stamp, settle, undo_settlement
 from dataset.services.near_tests import MOST_AT_ONCE, retire_near, retired_lately, undo_retired_near
@@ -134,7 +134,10 @@ def _page(
     chosen = form.kept() if form else chosen_at_first(cluster, shown)
     context = {
         "cluster": cluster,
-        "members": [(one, question_of(one.example.messages), one.example.pk in chosen) for one in shown],
+        "members": [
+            (one, question_of(one.example.messages), one.example.pk in chosen, _likeness(cluster, one.member))
+            for one in shown
+        ],
         "first": first,
         "several": len({one.member.part for one in shown} - {0}) > 1,
         "first_question": question_of(first.messages),
@@ -151,6 +154,13 @@ def _page(
         "subnav": annotation_subnav(access, "quality:findings"),
     }
     return render(request, "datasets/duplicate_cluster.html", context, status=status)
+
+
+def _likeness(cluster: DuplicateCluster, member: DuplicateMember) -> str:
+    """What the example shares with the first one of its cluster; empty for the first one itself."""
+    if member.example_id == cluster.first_id:
+        return ""
+    return likeness_words(cluster.first, member.example, kind=cluster.kind, similarity=member.similarity)
 
 
 @project_page(*EXAMPLE_READERS)

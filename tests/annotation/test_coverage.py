@@ -18,6 +18,7 @@ from core.errors import Invalid
 from core.models import AuditEntry
 from tests.annotation.pages import SignIn
 from tests.support.factories import World, make_example
+from tests.support.reading import text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +58,32 @@ def test_numbers_are_those_of_the_examples(world: World):
     (row, cells), _ = found.grid
     assert row.name == "customs"
     assert {cell.edge: cell.in_work for cell in cells}["off_topic"] == 3
+
+
+def test_slices_and_edge_cases_that_the_table_does_not_hold_are_on_its_next_pages(
+    world: World, as_user: SignIn
+):
+    """The table has 30 slices and 12 edge cases at a time, says so, and leads to the rest."""
+    for kind, n, name in ((Category.Kind.SLICE, 35, "slice_"), (Category.Kind.EDGE, 15, "edge_")):
+        Category.objects.filter(project=world.project, kind=kind).delete()
+        Category.objects.bulk_create(
+            Category(project=world.project, kind=kind, key=f"{name}{at}", name=f"{name}{at}", position=at)
+            for at in range(n)
+        )
+    make_example(world.project, slice="slice_33", edge="edge_14", status="approved")
+    shown = [(row.name, [cell.edge for cell in cells]) for row, cells in coverage(world.project).grid]
+    assert [name for name, _ in shown] == [f"slice_{at}" for at in range(30)]
+    assert shown[0][1] == [f"edge_{at}" for at in range(12)]
+    client = as_user(world.viewer)
+    first = text_of(client.get(page_of(world)))
+    assert "1–30 of 35 slices" in first and "1–12 of 15 edge cases" in first
+    page = client.get(f"{page_of(world)}?slices=2&edges=2")
+    rest = {row.name: [cell.approved for cell in cells] for row, cells in page.context["coverage"].grid}
+    assert list(rest) == [f"slice_{at}" for at in range(30, 35)]
+    assert rest["slice_33"] == [0, 0, 1]
+    assert "31–35 of 35 slices" in text_of(page) and "slices=1&amp;edges=2#grid" in page.content.decode()
+    # A page behind the last one is the last one.
+    assert list(coverage(world.project, slices_at=99).grid)[-1][0].name == "slice_34"
 
 
 def test_a_target_that_is_not_reached_is_named_with_its_numbers(world: World):

@@ -54,9 +54,21 @@ def test_the_tab_says_what_to_do_and_then_shows_the_audits(world: World, as_user
     assert "Rows in other languages and structured calls are counted as “not judged”" in before
     started = client.post(at(world, "bias-start"))
     assert started.url == at(world, "bias-audit", 1)  # type: ignore[attr-defined]
-    assert "is under way" in text_of(client.get(at(world, "bias")))
+    # Who started it follows it; only an admin can cancel it.
+    card = reverse("core:run-card", args=[world.project.slug, BiasAudit.objects.get().run_id])
+    cancel = card.replace("/card/", "/cancel/")
+    for name, *args in (("bias",), ("bias-audit", 1)):
+        own = client.get(at(world, name, *args)).content.decode()
+        assert card in own and cancel not in own
+        assert cancel in as_user(world.admin).get(at(world, name, *args)).content.decode()
+        told = as_user(world.annotator).get(at(world, name, *args))
+        assert card not in told.content.decode()
+        assert "waits for a free worker" in text_of(told)
+        assert f"{world.reviewer.name} started it." in text_of(told) and "An admin can cancel it." in text_of(
+            told
+        )
+    client = as_user(world.reviewer)
     assert client.post(at(world, "bias-start")).status_code == 409
-    assert "Guildhall reads the rows now" in text_of(client.get(at(world, "bias-audit", 1)))
     BiasAudit.objects.all().delete()
     audit = audited(world)
     page = text_of(client.get(at(world, "bias")))

@@ -14,6 +14,7 @@ from tests.support.factories import make_base_model, make_dataset, make_training
 from training import services
 from training.host import stopping
 from training.models import BaseModel, MetricPoint, SampleAnswer, TrainingRun
+from training.runner import asking
 
 from .tiny import make_model
 
@@ -134,3 +135,28 @@ def scene(world, sent):
     world.base, world.dataset, world.done, world.version = base, dataset, done, version
     world.running, world.waiting, world.failed = running, waiting, failed
     return world
+
+
+@pytest.fixture
+def saying(monkeypatch):
+    """Makes the model say a text, in the greedy answer or in one drawn one; and counts the prompts that it got."""
+
+    class Said:
+        def __init__(self):
+            self.greedy = self.drawn = "I do not know."
+            self.prompts = 0
+
+    said = Said()
+
+    def answers(model, prompts, *, samples=0, **how):
+        from transformers import AutoTokenizer
+
+        ids = AutoTokenizer.from_pretrained(model.name_or_path)
+        encode = lambda text: ids(text, add_special_tokens=False)["input_ids"]  # noqa: E731
+        if samples:
+            return [[encode("I do not know.")] * (samples - 1) + [encode(said.drawn)] for _ in prompts]
+        said.prompts += len(prompts)
+        return [[encode(said.greedy)] for _ in prompts]
+
+    monkeypatch.setattr(asking, "answers", answers)
+    return said

@@ -1,4 +1,4 @@
-"""Asking a base model about facts without support: what is asked and found, what is kept over edits and restarts, and the ways to settle it.
+"""Asking a base model about facts without support: what is asked and found, and what is kept over edits and restarts.
 
 A tiny model with random weights answers for real; where it must know something, its answers are replaced at the one function that
 generates.
@@ -13,21 +13,20 @@ from datetime import timedelta
 import pytest
 from django.conf import settings as live_settings
 from django.db import connection
-from django.urls import reverse
 from django.utils import timezone
 
-from annotation.models import Example, ExampleFinding, Lease
-from annotation.queries.findings import find_findings, findings_in, shown
+from annotation.models import Example, ExampleFinding
+from annotation.queries.findings import findings_in
 from annotation.services import quality
-from annotation.services.examples import requeue
 from annotation.services.found import check_and_store
 from core.errors import Conflict
-from core.models import AuditEntry, Membership, Run
+from core.models import AuditEntry, Run
 from core.runs.control import request_cancel, start_again
 from core.tasks import execute_run, sweep_runs
 from tests.annotation.test_findings import rewritten
-from tests.support.factories import join, make_base_model, make_example, make_project, make_user, spelled
+from tests.support.factories import make_base_model
 from tests.support.waiting import wait_for
+from tests.training.asked_facts import PLAIN, RECORD, UNKNOWN, ask, found_in, made
 from training.asked import knowledge_state
 from training.host import stopping
 from training.knowledge import QUESTIONING, answers_with, facts_to_ask
@@ -36,54 +35,6 @@ from training.runner import asking as runner
 from training.services.knowledge import start_asking
 
 pytestmark = pytest.mark.django_db(transaction=True)
-RECORD = "FD-41007 | at sea | ETA 25 Nov"
-UNKNOWN = "FD-41007 arrives on 25 Nov, and the storage costs EUR 4,380."
-PLAIN = "FD-41007 arrives on 25 Nov."
-
-
-def made(world, completion=UNKNOWN, at=0, **fields):
-    fields = {
-        "question": f"Where is my tile shipment {spelled(at)}?",
-        "context": [RECORD],
-        "status": Example.Status.QUEUED,
-    } | fields
-    return make_example(world.project, completion=completion, **fields)
-
-
-def ask(world, base):
-    run = start_asking(by=world.admin, project=world.project, base_model=base)
-    execute_run(run.pk)
-    run.refresh_from_db()
-    return run
-
-
-def found_in(example):
-    return ExampleFinding.objects.filter(example=example, check_name="unknown-facts")
-
-
-@pytest.fixture
-def saying(monkeypatch):
-    """Makes the model say a text, in the greedy answer or in one drawn one; and counts the prompts that it got."""
-
-    class Said:
-        def __init__(self):
-            self.greedy = self.drawn = "I do not know."
-            self.prompts = 0
-
-    said = Said()
-
-    def answers(model, prompts, *, samples=0, **how):
-        from transformers import AutoTokenizer
-
-        ids = AutoTokenizer.from_pretrained(model.name_or_path)
-        encode = lambda text: ids(text, add_special_tokens=False)["input_ids"]  # noqa: E731
-        if samples:
-            return [[encode("I do not know.")] * (samples - 1) + [encode(said.drawn)] for _ in prompts]
-        said.prompts += len(prompts)
-        return [[encode(said.greedy)] for _ in prompts]
-
-    monkeypatch.setattr(runner, "answers", answers)
-    return said
 
 
 # --- the rules ---------------------------------------------------------------------------------------------
@@ -412,200 +363,3 @@ def test_rows_that_cannot_be_asked_are_counted(world, tiny_base):
     run = ask(world, tiny_base)
     counts = run.params["counts"]
     assert (counts["rows"], counts["no_prompt"], counts["too_long"]) == (0, 1, 1)
-
-
-# --- the ways to settle it ------------------------------------------------------------------------------------
-@pytest.fixture
-def open_finding(world, tiny_base, saying):
-    example = made(world)
-    saying.greedy = "I cannot see that."
-    ask(world, tiny_base)
-    return found_in(example).get()
-
-
-def test_leaving_it_out_and_undoing_it(world, open_finding):
-    example = open_finding.example
-    done = quality.settle(by=world.reviewer, project=world.project, action="leave-out", criteria={"ids": [open_finding.pk]}, reason="Nobody knows.")  # fmt: skip
-    example.refresh_from_db()
-    open_finding.refresh_from_db()
-    assert (done.findings, done.examples) == (1, 1)
-    assert (example.status, open_finding.status, open_finding.was) == ("retired", "dismissed", "queued")
-    assert AuditEntry.objects.filter(action="example.retired").count() == 1
-    undone = quality.undo(by=world.reviewer, project=world.project, batch=done.batch)
-    example.refresh_from_db()
-    open_finding.refresh_from_db()
-    assert (undone.findings, undone.examples, example.status) == (1, 1, "queued")
-    assert (open_finding.status, open_finding.was, open_finding.reason) == ("open", "", "")
-
-
-def test_a_left_out_example_that_is_brought_back_has_its_finding_open(world, open_finding):
-    done = quality.settle(by=world.reviewer, project=world.project, action="leave-out", criteria={"ids": [open_finding.pk]}, reason="Nobody knows.")  # fmt: skip
-    example = requeue(by=world.admin, example=open_finding.example)
-    open_finding.refresh_from_db()
-    assert (example.status, open_finding.status) == ("queued", "open")
-    with pytest.raises(Conflict):
-        quality.undo(by=world.reviewer, project=world.project, batch=done.batch)
-
-
-def test_of_two_who_leave_it_out_the_second_is_told(world, open_finding):
-    Example.objects.filter(pk=open_finding.example_id).update(status=Example.Status.RETIRED)
-    from annotation.services.leaving_out import leave_out
-
-    done = leave_out(by=world.admin, project=world.project, findings=ExampleFinding.objects.filter(pk=open_finding.pk), reason="Same.")  # fmt: skip
-    assert (done.findings, done.left) == (0, [(open_finding.example_id, "It is retired already.")])
-
-
-@pytest.mark.parametrize("status", ["queued", "approved", "in_review"])
-@pytest.mark.parametrize(("part", "anchor"), [("records", "#panel-records"), ("completion", "#completion")])
-def test_the_buttons_lead_to_the_editor(world, as_user, open_finding, status, part, anchor):
-    Membership.objects.filter(project=world.project, user=world.reviewer).update(
-        roles=["annotator", "reviewer"]
-    )
-    Example.objects.filter(pk=open_finding.example_id).update(status=status, submitted_by=world.annotator)
-    client = as_user(world.reviewer)
-    answer = client.post(reverse("quality:edit", args=[world.project.slug, open_finding.pk]), {"part": part})
-    page = "correct" if status == "in_review" else "item"
-    assert (
-        answer.url
-        == reverse(f"annotation:{page}", args=[world.project.slug, open_finding.example_id]) + anchor
-    )
-    assert client.get(answer.url).status_code == 200
-    assert Lease.objects.get(example=open_finding.example_id, outcome="open").user == world.reviewer
-
-
-def test_an_example_that_somebody_has_open_stays_as_it_is(world, as_user, open_finding):
-    from annotation.services import take
-
-    Membership.objects.filter(project=world.project, user=world.reviewer).update(
-        roles=["annotator", "reviewer"]
-    )
-    take(by=world.annotator, example=open_finding.example, purpose="annotate")
-    answer = as_user(world.reviewer).post(reverse("quality:edit", args=[world.project.slug, open_finding.pk]))
-    assert answer.status_code == 409
-
-
-def test_the_page_offers_the_remedies_with_the_answers(world, as_user, open_finding):
-    page = as_user(world.reviewer).get(
-        reverse("quality:findings", args=[world.project.slug]), {"check": "unknown-facts"}
-    )
-    text = page.content.decode()
-    for words in (
-        "Add the record",
-        "Rewrite the answer",
-        "Leave it out",
-        "What Tiny chat answered",
-        "I cannot see that.",
-    ):
-        assert words in text
-    assert "This check does not exist" not in text
-    seen = as_user(world.viewer).get(reverse("quality:findings", args=[world.project.slug])).content.decode()
-    assert "I cannot see that." in seen
-    assert "Leave it out" not in seen
-
-
-def test_the_number_of_queries_does_not_depend_on_how_many_there_are(
-    world, tiny_base, saying, django_assert_num_queries
-):
-    for at in range(4):
-        made(world, at=at)
-    ask(world, tiny_base)
-    rows = find_findings(world.project, {"check": "unknown-facts"}).select_related("example", "decided_by")
-    with django_assert_num_queries(2):
-        assert len(shown(rows)) == 4
-
-
-# --- the page and the API ---------------------------------------------------------------------------------------
-def test_the_page_says_what_to_do_and_starts_the_run(world, as_user, sent):
-    at = reverse("training:knowledge", args=[world.project.slug])
-    client = as_user(world.reviewer)
-    assert "There is no base model that is ready." in client.get(at).content.decode()
-    base = make_base_model(name="Small chat", slug="small-chat")
-    made(world)
-    assert "Ask it" in client.get(at).content.decode()
-    assert "A reviewer or an admin starts this." in as_user(world.viewer).get(at).content.decode()
-    answer = client.post(
-        reverse("training:knowledge-ask", args=[world.project.slug]), {"base_model": base.pk}
-    )
-    assert answer.url == at
-    assert "Ask Small chat about unknown facts" in client.get(at).content.decode()
-    assert (
-        client.post(
-            reverse("training:knowledge-ask", args=[world.project.slug]), {"base_model": "x"}
-        ).status_code
-        == 404
-    )
-
-
-def test_the_page_after_a_run(world, as_user, open_finding):
-    text = (
-        as_user(world.viewer).get(reverse("training:knowledge", args=[world.project.slug])).content.decode()
-    )
-    assert "Tiny chat" in text
-    assert "?check=unknown-facts" in text
-
-
-def test_strangers_see_and_start_nothing(world, as_user, open_finding, tiny_base):
-    stranger = make_user("Stranger")
-    join(make_project(), stranger, "admin")
-    client = as_user(stranger)
-    slug = world.project.slug
-    assert client.get(reverse("training:knowledge", args=[slug])).status_code == 404
-    assert (
-        client.post(reverse("training:knowledge-ask", args=[slug]), {"base_model": tiny_base.pk}).status_code
-        == 404
-    )
-    assert client.post(reverse("quality:edit", args=[slug, open_finding.pk])).status_code == 404
-    assert client.get(f"/api/v1/projects/{slug}/unknown-facts/answers/").status_code == 404
-    own = stranger.memberships.get().project.slug
-    assert client.post(reverse("quality:edit", args=[own, open_finding.pk])).status_code == 404
-    assert client.get(f"/api/v1/projects/{own}/unknown-facts/answers/").json()["results"] == []
-    assert (
-        as_user(world.annotator).post(reverse("quality:edit", args=[slug, open_finding.pk])).status_code
-        == 403
-    )
-
-
-def test_the_api(world, as_user, open_finding, tiny_base):
-    client, at = as_user(world.reviewer), f"/api/v1/projects/{world.project.slug}/unknown-facts/"
-    state = client.get(at).json()
-    assert state["base_model"] == tiny_base.pk
-    assert state["counts"]["unknown"] == 1
-    assert state["asked"][0] | {"base_model": 0} == {
-        "base_model": 0, "name": "Tiny chat", "examples": 1, "known": 0, "unknown": 1, "outdated": 0, "open": 1, "dismissed": 0,
-    }  # fmt: skip
-    (answer,) = client.get(f"{at}answers/", {"unknown": "yes", "example": open_finding.example_id}).json()[
-        "results"
-    ]
-    assert (answer["finding"], answer["current"], answer["answers"][0]) == (
-        open_finding.pk,
-        True,
-        "I cannot see that.",
-    )
-    assert client.get(f"{at}answers/", {"unknown": "no"}).status_code == 422
-    assert client.post(at, {"base_model": tiny_base.pk}, content_type="application/json").status_code == 202
-    assert client.post(at, {"base_model": tiny_base.pk}, content_type="application/json").status_code == 409
-    assert client.post(at, {"base_model": 10**9}, content_type="application/json").status_code == 404
-    left_out = {"do": "leave-out", "findings": [open_finding.pk], "reason": "Nobody knows."}
-    at = f"/api/v1/projects/{world.project.slug}/findings/settle/"
-    assert client.post(at, left_out | {"reason": ""}, content_type="application/json").status_code == 422
-    assert client.post(at, left_out, content_type="application/json").json()["examples"] == 1
-
-
-def test_a_project_check_keeps_the_finding(world, open_finding):
-    run = quality.start_check(by=world.admin, project=world.project)
-    execute_run(run.pk)
-    open_finding.refresh_from_db()
-    assert open_finding.status == "open"
-
-
-def test_an_import_can_be_removed_after_a_base_model_was_asked(world, tmp_path, tiny_base, saying, sent):
-    from dataset.services.imports import remove_import, start_import
-
-    file = tmp_path / "pairs.jsonl"
-    file.write_text('{"prompt": "What does storage cost?", "completion": "It costs EUR 4,380."}\n')
-    batch = start_import(by=world.admin, project=world.project, path=file, file_name=file.name)
-    execute_run(batch.run_id)
-    assert ask(world, tiny_base).params["counts"]["unknown"] == 1
-    assert remove_import(by=world.admin, data_import=batch) == 1
-    assert not KnowledgeAnswer.objects.exists()
-    assert not Example.objects.exists()

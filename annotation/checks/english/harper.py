@@ -51,16 +51,13 @@ def _plain_texts() -> PlainTexts["Lint"]:
     return PlainTexts(common_words())
 
 
-def new_linter() -> Any:
-    """A linter with the rules in use: half a second of work."""
+@lru_cache(maxsize=1)
+def _linter() -> Any:
     import harper
 
     linter = harper.Linter()
     linter.set_lint_config({rule: rule in _RULES for rule in linter.get_lint_config()})
     return linter
-
-
-_linter = lru_cache(maxsize=1)(new_linter)
 
 
 @lru_cache(maxsize=2048)
