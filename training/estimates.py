@@ -207,16 +207,19 @@ def memory_bytes(
     device: str,
     bfloat16: bool,
     dropout: bool,
+    weights_bytes: int | None = None,
 ) -> int:
     """Peak memory of a training step: weights, gradients, Adam's two moments, activations, logits of completion tokens.
 
+    `weights_bytes` is for weights that are kept in fewer bytes than `bytes_per_weight`.
     `rows` and `length` describe the largest portion that is in memory at once. Logits are kept for completion tokens
     only, three copies in float32. On a GPU the memory of activations is free again before all gradients are there.
     """
     shape = Shape.of(architecture)
     adapter = trainable < parameters
     # Autocast keeps a copy of float32 weights in bfloat16.
-    weights = parameters * (bytes_per_weight + (2 if bfloat16 and bytes_per_weight == 4 else 0))
+    weights = parameters * bytes_per_weight if weights_bytes is None else weights_bytes
+    weights += 2 * parameters if bfloat16 and bytes_per_weight == 4 else 0
     kept = activation_bytes(
         shape=shape,
         adapter=adapter,

@@ -17,6 +17,7 @@ USED_AT = {
         "from transformers import",
     ),  # transformers' Trainer stands on it
     "argon2-cffi": ("config/settings.py", "Argon2PasswordHasher"),
+    "bitsandbytes": ("training/methods/qlora.py", "BitsAndBytesConfig"),  # transformers imports it
     "django-axes": ("config/settings.py", '"axes"'),
     "django-csp": ("config/settings.py", "csp.middleware"),
     "drf-spectacular-sidecar": ("config/settings.py", '"drf_spectacular_sidecar"'),

@@ -42,6 +42,7 @@ def test_memory_grows_with_everything_that_needs_memory():
     assert memory(dropout=True) > least
     assert memory(save_memory=True) < least
     assert memory(bfloat16=True) < least
+    assert memory(weights_bytes=134_515_008) == least - 3 * 134_515_008
     wide_keys = SMOLLM2 | {"num_key_value_heads": 9}
     assert memory(architecture=wide_keys) > least
 

@@ -1,5 +1,7 @@
 """Which base models the methods take, and what they say of the others."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -67,6 +69,41 @@ def test_an_unknown_base_model_stops_a_launch_with_a_sentence(name):
     assert not methods.method_findings(METHODS[name], None, MACHINE)
 
 
+def test_qlora_is_refused_where_it_cannot_run():
+    qlora, base = METHODS["qlora"], base_model(model_type="llama")
+    (no_gpu,) = methods.method_findings(qlora, base, MACHINE)
+    assert (no_gpu.level, no_gpu.setting) == ("stop", "method")
+    assert no_gpu.message == "QLoRA needs an NVIDIA GPU, and the training machine has none."
+    with_gpu = replace(MACHINE, device="cuda", packages=())
+    (no_package,) = methods.method_findings(qlora, base, with_gpu)
+    assert no_package.message == "QLoRA needs the package bitsandbytes, which is not installed on here."
+    assert not methods.method_findings(qlora, base, replace(with_gpu, packages=("bitsandbytes",)))
+    assert not methods.method_findings(METHODS["lora"], base, with_gpu)
+
+
+def test_qlora_keeps_linear_layers_in_4_bits_and_is_served_as_lora():
+    qlora, lora = METHODS["qlora"], METHODS["lora"]
+    shape = {
+        "hidden_size": 4096,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+    }
+    shape |= {"intermediate_size": 14_336, "vocab_size": 128_256}
+    # Llama 3.1 8B: 6.98 billion weights in linear layers, 1.05 billion in embeddings, which stay in bfloat16.
+    assert qlora.weights_bytes(shape, 8_030_000_000, "cuda") == pytest.approx(3.6e9 + 2.1e9, rel=0.01)
+    assert lora.weights_bytes(shape, 8_030_000_000, "cuda") == 2 * 8_030_000_000
+    recipe = recipe_from(qlora.recipe, {"rank": 8, "rslora": True})
+    assert (qlora.serving(recipe), qlora.version_kind(recipe), qlora.rank(recipe)) == (
+        Serving.ADAPTER,
+        "adapter",
+        8,
+    )
+    assert qlora.describe(recipe) == "4 bits, r 8, rank-stabilised, lr 0.0002, 1 epoch"
+    like = recipe_from(lora.recipe, {"rank": 8})
+    assert qlora.trainable(shape, 8_030_000_000, recipe) == lora.trainable(shape, 8_030_000_000, like)
+
+
 def test_adaption_prompts_need_queries_as_wide_as_the_hidden_state():
     shape = {"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
     adaption = METHODS["adaption-prompt"]
@@ -106,6 +143,7 @@ def test_every_method_says_how_it_is_served():
     served = {name: method.serving(method.recipe()) for name, method in METHODS.items()}
     assert served == {
         "lora": Serving.ADAPTER,
+        "qlora": Serving.ADAPTER,
         "oft": Serving.WHOLE,
         "ia3": Serving.WHOLE,
         "bottleneck": Serving.TRANSFORMERS,

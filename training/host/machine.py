@@ -10,6 +10,7 @@ import socket
 import subprocess
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,11 @@ class Machine:
     memory_free: int
     disk_free: int
     bfloat16: bool = False  # whether it multiplies bfloat16 natively
+    packages: tuple[str, ...] = ()  # those of OPTIONAL_PACKAGES that are installed
+
+
+# Packages that some training methods need, and that are installed on machines with an NVIDIA GPU only.
+OPTIONAL_PACKAGES = ("bitsandbytes",)
 
 
 # Flags of /proc/cpuinfo: Intel and AMD since 2020 to 2022, Arm servers.
@@ -98,6 +104,7 @@ def this_machine() -> Machine:
         memory_total=gpu[1] if gpu else memory.total,
         memory_free=gpu[2] if gpu else memory.available,
         disk_free=shutil.disk_usage(settings.STATE_DIR).free,
+        packages=tuple(name for name in OPTIONAL_PACKAGES if find_spec(name)),
     )
 
 

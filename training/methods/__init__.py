@@ -10,6 +10,7 @@ from training.methods.lora import LoRA
 from training.methods.oft import OFT
 from training.methods.prefix_tuning import PrefixTuning
 from training.methods.prompt_tuning import PromptTuning
+from training.methods.qlora import QLoRA
 from training.methods.settings import Setting, recipe_from, settings_of
 
 # Methods of a group stand together, in the order that forms show them.
@@ -17,6 +18,7 @@ METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         LoRA(),
+        QLoRA(),
         OFT(),
         IA3(),
         Bottleneck(),

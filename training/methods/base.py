@@ -179,6 +179,8 @@ class Method(Protocol):
     group: ClassVar[str]
     # Whether every weight of the base model is trained, so that each needs a gradient.
     every_weight: ClassVar[bool]
+    # A Python package that only this method needs, of training.host.machine.OPTIONAL_PACKAGES; "" for none.
+    package: ClassVar[str]
     recipe: type[Recipe]
 
     def version_kind(self, recipe: Recipe) -> str:
@@ -203,7 +205,11 @@ class Method(Protocol):
         """About the size of the stored result."""
 
     def bytes_per_weight(self, device: str) -> int:
-        """Bytes of one frozen or trained weight in memory on "cpu" or "cuda"."""
+        """Bytes of one number of the model's precision on "cpu" or "cuda": of weights, unless `weights_bytes` says otherwise, and of
+        what passes between layers."""
+
+    def weights_bytes(self, architecture: dict[str, Any], parameters: int, device: str) -> int:
+        """Bytes of the base model's weights in memory."""
 
     def dropout(self, recipe: Recipe) -> float:
         """The share of each adapter's input that is dropped; the rest is a copy that needs memory."""

@@ -20,6 +20,7 @@ class BesideFrozen(ABC):
     """Stores an adapter of peft that the transformers engine serves, unless a method says otherwise."""
 
     every_weight: ClassVar[bool] = False
+    package: ClassVar[str] = ""
 
     def version_kind(self, recipe: Recipe) -> str:
         return "adapter"
@@ -42,6 +43,9 @@ class BesideFrozen(ABC):
     def bytes_per_weight(self, device: str) -> int:
         # bfloat16 halves the frozen weights on a GPU; on a CPU it is slower than float32 (docs/decisions/training.md).
         return 2 if device == "cuda" else 4
+
+    def weights_bytes(self, architecture: dict[str, Any], parameters: int, device: str) -> int:
+        return parameters * self.bytes_per_weight(device)
 
     def dropout(self, recipe: Recipe) -> float:
         return 0.0

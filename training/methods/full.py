@@ -39,6 +39,7 @@ class FullFineTune:
     summary: ClassVar[str] = "Trains every weight. Slower and larger; needs its own engine."
     group: ClassVar[str] = "Every weight"
     every_weight: ClassVar[bool] = True
+    package: ClassVar[str] = ""
     recipe: type[Recipe] = FullRecipe
 
     def version_kind(self, recipe: Recipe) -> str:
@@ -64,6 +65,9 @@ class FullFineTune:
 
     def bytes_per_weight(self, device: str) -> int:
         return 4
+
+    def weights_bytes(self, architecture: dict[str, Any], parameters: int, device: str) -> int:
+        return parameters * self.bytes_per_weight(device)
 
     def describe(self, recipe: Recipe) -> str:
         return f"all weights, lr {recipe.learning_rate:g}, {epochs_of(recipe)}"

@@ -15,22 +15,16 @@ from training.methods.shapes import ATTENTION, layers_of, widths_of
 from training.serving import Serving
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from peft import LoraConfig, PeftModel
     from transformers import PreTrainedModel
 
 PLAIN, DORA, PISSA = "lora", "dora", "pissa"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoRARecipe(Recipe):
-    learning_rate: float = setting(
-        default=1e-3,
-        label="Learning rate",
-        help="The size of a step at its largest.",
-        least=1e-7,
-        most=1e-1,
-        source="measured on the demo examples: validation loss 1.71 against 1.80 with 5e-4; large models need less",
-    )
+class LowRankRecipe(Recipe):
+    """What LoRA and QLoRA share."""
+
     rank: int = setting(
         default=16,
         label="Rank",
@@ -38,19 +32,6 @@ class LoRARecipe(Recipe):
         least=1,
         most=512,
         source="16 suffices for a few thousand rows; the engine's limit is checked before launch",
-    )
-    variant: str = setting(
-        default=PLAIN,
-        label="Variant",
-        help="DoRA adds the length of each weight column; it is merged into its base when stored, and has its own engine. PiSSA "
-        "starts from the base's largest directions instead of from zero; its adapter is stored with twice the rank.",
-        choices=(
-            (PLAIN, "LoRA"),
-            (DORA, "DoRA, merged when stored"),
-            (PISSA, "PiSSA, double rank when stored"),
-        ),
-        advanced=True,
-        source="plain LoRA: the fastest, and the most widely measured",
     )
     alpha: int = setting(
         default=32,
@@ -86,6 +67,70 @@ class LoRARecipe(Recipe):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoRARecipe(LowRankRecipe):
+    learning_rate: float = setting(
+        default=1e-3,
+        label="Learning rate",
+        help="The size of a step at its largest.",
+        least=1e-7,
+        most=1e-1,
+        source="measured on the demo examples: validation loss 1.71 against 1.80 with 5e-4; large models need less",
+    )
+    variant: str = setting(
+        default=PLAIN,
+        label="Variant",
+        help="DoRA adds the length of each weight column; it is merged into its base when stored, and has its own engine. PiSSA "
+        "starts from the base's largest directions instead of from zero; its adapter is stored with twice the rank.",
+        choices=(
+            (PLAIN, "LoRA"),
+            (DORA, "DoRA, merged when stored"),
+            (PISSA, "PiSSA, double rank when stored"),
+        ),
+        advanced=True,
+        source="plain LoRA: the fastest, and the most widely measured",
+    )
+
+
+def low_rank(recipe: Recipe) -> LowRankRecipe:
+    assert isinstance(recipe, LowRankRecipe)
+    return recipe
+
+
+def adapted_parameters(architecture: dict[str, Any], parameters: int, recipe: Recipe) -> int:
+    """r * (inputs + outputs) for each adapted linear layer. Exact for Llama-like models, close for others."""
+    widths = adapted_widths(architecture, low_rank(recipe).targets)
+    if not widths:
+        return parameters // 30
+    return sum(low_rank(recipe).rank * sum(width) for width in widths) * layers_of(architecture)
+
+
+def adapted_widths(architecture: dict[str, Any], targets: str) -> list[tuple[int, int]]:
+    """(inputs, outputs) of the adapted linear layers of one decoder layer."""
+    widths = widths_of(architecture)
+    return [width for name, width in widths.items() if targets == "all-linear" or name in ATTENTION]
+
+
+def peft_config(model: "PreTrainedModel", recipe: LowRankRecipe, **more: object) -> "LoraConfig":
+    """peft's configuration of an adapter for `model`; `more` are fields of a variant."""
+    from peft import LoraConfig
+
+    present = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+    targets: str | list[str] = recipe.targets
+    if targets == "attention":
+        targets = [name for name in ATTENTION if name in present]
+    return LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=targets,
+        use_rslora=recipe.rslora,
+        bias="none",
+        task_type="CAUSAL_LM",
+        **more,
+    )
+
+
 def _of_lora(recipe: Recipe) -> LoRARecipe:
     assert isinstance(recipe, LoRARecipe)
     return recipe
@@ -113,18 +158,13 @@ class LoRA(BesideFrozen):
         return pissa.RANKS * own.rank if own.variant == PISSA else own.rank
 
     def trainable(self, architecture: dict[str, Any], parameters: int, recipe: Recipe) -> int:
-        """r * (inputs + outputs) for each linear layer, and for DoRA the length of each output's weights. Exact for Llama-like
-        models, close for others."""
+        """Those of the two matrices, and for DoRA the length of each output's weights."""
         own = _of_lora(recipe)
-        widths = widths_of(architecture)
-        if not widths:
-            return parameters // 30
-        each = [
-            own.rank * (inputs + outputs) + (outputs if own.variant == DORA else 0)
-            for name, (inputs, outputs) in widths.items()
-            if own.targets == "all-linear" or name in ATTENTION
-        ]
-        return sum(each) * layers_of(architecture)
+        pairs = adapted_parameters(architecture, parameters, recipe)
+        if own.variant != DORA:
+            return pairs
+        outputs = sum(width[1] for width in adapted_widths(architecture, own.targets))
+        return pairs + outputs * layers_of(architecture)
 
     def stored_bytes(self, parameters: int, trainable: int, recipe: Recipe) -> int:
         variant = _of_lora(recipe).variant
@@ -145,25 +185,16 @@ class LoRA(BesideFrozen):
         return _of_lora(recipe).rank
 
     def adapted(self, model: "PreTrainedModel", recipe: Recipe) -> "PeftModel":
-        from peft import LoraConfig, get_peft_model
+        from peft import get_peft_model
 
         from training.methods.fused_lora import fuse
 
-        present = {name.rpartition(".")[2] for name, _ in model.named_modules()}
         own = _of_lora(recipe)
-        targets: str | list[str] = own.targets
-        if targets == "attention":
-            targets = [name for name in ATTENTION if name in present]
-        config = LoraConfig(
-            r=own.rank,
-            lora_alpha=own.alpha,
-            lora_dropout=own.dropout,
-            target_modules=targets,
-            use_rslora=own.rslora,
+        config = peft_config(
+            model,
+            own,
             use_dora=own.variant == DORA,
             init_lora_weights="pissa" if own.variant == PISSA else True,
-            bias="none",
-            task_type="CAUSAL_LM",
         )
         adapted = get_peft_model(model, config)
         if own.variant == PISSA:

@@ -167,6 +167,7 @@ def _memory(
         device=machine.device,
         bfloat16=machine.bfloat16,
         dropout=method.dropout(recipe) > 0,
+        weights_bytes=method.weights_bytes(base_model.architecture, parameters, machine.device),
     )
 
 

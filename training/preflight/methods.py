@@ -14,8 +14,18 @@ def method_findings(method: Method, base_model: BaseModel | None, machine: Machi
     """Whether this base model can be trained so on this machine at all."""
     if base_model is None or base_model.status != BaseModel.Status.READY:
         return []
-    why = method.unavailable(base_model.architecture, machine.device)
-    return [PreflightFinding("stop", why, "Choose another method or base model.", "method")] if why else []
+    if why := method.unavailable(base_model.architecture, machine.device):
+        return [PreflightFinding("stop", why, "Choose another method or base model.", "method")]
+    if method.package and method.package not in machine.packages:
+        return [
+            PreflightFinding(
+                "stop",
+                f"{method.label} needs the package {method.package}, which is not installed on {machine.host}.",
+                "Choose another method, or ask an operator to install what requirements/gpu.lock names.",
+                "method",
+            )
+        ]
+    return []
 
 
 def rank_findings(method: Method, recipe: Recipe) -> list[PreflightFinding]:
