@@ -163,6 +163,18 @@ def _forgetting(world, tmp_path):
     return measure_forgetting(by=world.admin, version=version).run, f"Model version {version}"
 
 
+def _personal_adapter(world, tmp_path):
+    from tests.support.corrections import correct_answers
+    from training.services.personal import launch_adapter
+
+    version = make_version(world.project, status="ready")
+    correct_answers(world.project, world.admin, 24)
+    adapter = launch_adapter(
+        by=world.admin, project=world.project, owner=world.admin, shared=version, of_live=False, most_rank=64
+    )
+    return adapter.run, f"Model version {version}"
+
+
 def _campaign(world, tmp_path):
     from evaluation.services.campaigns import launch_answers
 
@@ -249,6 +261,7 @@ MAKERS = {
     "ask_base_model": _asking,
     "learning_curve": _learning_curve,
     "forgetting": _forgetting,
+    "personal_adapter": _personal_adapter,
     "campaign": _campaign,
 }
 

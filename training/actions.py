@@ -38,3 +38,18 @@ class TrainingAction(AuditAction):
         "{actor} started {label} of {base_model}, dataset {dataset}",
     )
     LEARNING_CURVE_MEASURED = "learning_curve.measured", "{label} was measured: {points} points"
+    PERSONAL_LAUNCHED = "personal_adapter.launched", "{actor} launched {label} of {owner} on top of {shared}"
+    PERSONAL_MEASURED = (
+        "personal_adapter.measured",
+        "{label} of {owner} was measured against {shared} on {rows} held-out corrections",
+    )
+    PERSONAL_ON = "personal_adapter.on", "{actor} turned on {label} of {owner}"
+    PERSONAL_OFF = "personal_adapter.off", "{actor} turned off {label} of {owner}"
+    PERSONAL_DELETION_REQUESTED = (
+        "personal_adapter.deletion_requested",
+        "{actor} asked to delete {adapters} of {owner}",
+    )
+    PERSONAL_DELETED = "personal_adapter.deleted", "{adapters} of {owner} were deleted: {label}"
+    TEAM_MADE = "team.made", "{actor} made the team {label}"
+    TEAM_CHANGED = "team.changed", "{actor} changed the team {label}: {members}"
+    TEAM_DELETED = "team.deleted", "{actor} deleted the team {label}"

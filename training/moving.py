@@ -11,7 +11,9 @@ from core.moving.parts import Arrival, Part, Row, plain, register_left_out, regi
 from training.forgetting import TaskFigures, verdicts
 from training.models import (
     BaseModel,
+    CorrectionSplit,
     CurvePoint,
+    DeletionReceipt,
     ForgettingItem,
     ForgettingMeasurement,
     GeneralAnswer,
@@ -20,8 +22,11 @@ from training.models import (
     LossMeasurement,
     MetricPoint,
     ModelVersion,
+    PersonalAdapter,
     RowLoss,
     SampleAnswer,
+    Team,
+    TeamMember,
     TokenCount,
     TrainingRun,
 )
@@ -146,6 +151,7 @@ def register_moving() -> None:
         dataset="datasets.DatasetVersion", base_model="training.BaseModel", version="training.ModelVersion"
     )
     _register_forgetting()
+    _register_personal()
     register_left_out(TokenCount, "Tokens are counted again when they are needed.")
     register_left_out(
         "checkpoints", "A training run that had not ended starts from its beginning.", words="Checkpoints"
@@ -158,3 +164,12 @@ def _register_forgetting() -> None:
     )
     register_part(Part(ForgettingItem, "measurement__version__project"))
     register_left_out(GeneralAnswer, "Base models are asked again when a version is measured.")
+
+
+def _register_personal() -> None:
+    """The split of conversations is permanent, so it comes along."""
+    register_part(Part(CorrectionSplit, "project"))
+    why = "They belong to one person or team, who train them again there."
+    register_left_out(PersonalAdapter, why, words="Personal adapters, teams and their deletion receipts")
+    for model in (Team, TeamMember, DeletionReceipt):
+        register_left_out(model, why)

@@ -30,7 +30,7 @@ def transition(obj: Model, to: str, *, field: str = "status", **updates: object)
             f"This {noun} is {str(label).lower()}, so it cannot become {to.replace('_', ' ')}.",
             "Reload.",
         )
-    changed = model._default_manager.filter(pk=obj.pk, **{field: old}).update(**{field: to}, **updates)
+    changed = model._base_manager.filter(pk=obj.pk, **{field: old}).update(**{field: to}, **updates)
     if not changed:
         raise Conflict(
             f"Somebody changed this {noun} before you.",

@@ -1,15 +1,15 @@
-"""Base models, training runs, their measurements, the model versions they produce, learning curves, what base models answer, and what
-versions forgot."""
+"""Base models, training runs, their measurements, the model versions they produce, learning curves, what base models answer, what
+versions forgot, and personal adapters."""
 
 from training.models.bases import BaseModel
 from training.models.forgetting import ForgettingItem, ForgettingMeasurement, GeneralAnswer
 from training.models.knowledge import KnowledgeAnswer
 from training.models.learning_curves import CurvePoint, LearningCurve
+from training.models.losses import LossMeasurement, RowLoss
+from training.models.personal import CorrectionSplit, DeletionReceipt, PersonalAdapter, Team, TeamMember
 from training.models.runs import (
-    LossMeasurement,
     MetricPoint,
     ModelVersion,
-    RowLoss,
     SampleAnswer,
     TokenCount,
     TrainingRun,
@@ -17,7 +17,9 @@ from training.models.runs import (
 
 __all__ = [
     "BaseModel",
+    "CorrectionSplit",
     "CurvePoint",
+    "DeletionReceipt",
     "ForgettingItem",
     "ForgettingMeasurement",
     "GeneralAnswer",
@@ -26,8 +28,11 @@ __all__ = [
     "LossMeasurement",
     "MetricPoint",
     "ModelVersion",
+    "PersonalAdapter",
     "RowLoss",
     "SampleAnswer",
+    "Team",
+    "TeamMember",
     "TokenCount",
     "TrainingRun",
 ]

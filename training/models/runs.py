@@ -163,6 +163,13 @@ class SampleAnswer(models.Model):
         return f"step {self.step}"
 
 
+class SharedVersions(models.Manager["ModelVersion"]):
+    """Versions of the whole project: without those that belong to one person or team."""
+
+    def get_queryset(self) -> models.QuerySet["ModelVersion"]:
+        return super().get_queryset().filter(personal=False)
+
+
 class ModelVersion(models.Model):
     """A model that can answer: a base model in a project (number 0), an adapter, or full weights.
 
@@ -187,6 +194,11 @@ class ModelVersion(models.Model):
 
     project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="model_versions")
     number = models.PositiveIntegerField(help_text="0 is the base model of the project.")
+    personal = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Belongs to one person or team (PersonalAdapter), and counts its numbers apart.",
+    )
     kind = models.CharField(max_length=8, choices=Kind.choices)
     serving = models.CharField(
         max_length=14, choices=Serving.choices, default=Serving.WHOLE, help_text="How engines serve it."
@@ -229,14 +241,23 @@ class ModelVersion(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     ready_at = models.DateTimeField(null=True, blank=True)
 
+    # Every list of versions is made of the first: a person's own version appears in none of them by mistake.
+    objects: ClassVar[SharedVersions] = SharedVersions()
+    with_personal: ClassVar[models.Manager["ModelVersion"]] = models.Manager()
+
     class Meta:
         ordering = ["-number"]
         constraints = [
-            models.UniqueConstraint(name="version_number", fields=["project", "number", "base_model"]),
+            models.UniqueConstraint(
+                name="version_number",
+                fields=["project", "number", "base_model"],
+                condition=models.Q(personal=False),
+            ),
             models.CheckConstraint(
                 name="version_lineage",
-                condition=models.Q(kind="base", number=0, training_run__isnull=True)
-                | (~models.Q(kind="base") & models.Q(number__gt=0, training_run__isnull=False)),
+                condition=models.Q(personal=False, kind="base", number=0, training_run__isnull=True)
+                | models.Q(personal=False, number__gt=0, training_run__isnull=False) & ~models.Q(kind="base")
+                | models.Q(personal=True, kind="adapter", number__gt=0, training_run__isnull=True),
             ),
             # The foreign keys over project, base model and number (migration 0007) refer to these.
             models.UniqueConstraint(name="version_key", fields=["id", "project", "base_model"]),
@@ -257,64 +278,6 @@ class ModelVersion(models.Model):
         ]
 
     def __str__(self) -> str:
+        if self.personal:
+            return f"personal adapter {self.number}"
         return f"{self.base_model.name} (base)" if self.number == 0 else f"v{self.number}"
-
-
-class RowLoss(models.Model):
-    """How well a version predicts one row it was not trained on: the loss of the row's completion.
-
-    A row is identified by its hash, so the same row in two dataset versions counts as one. `rendered` is a hash of the token ids it was
-    measured with: with another system prompt or template the ids differ, and the row is measured again.
-    """
-
-    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="row_losses")
-    row_hash = models.CharField(max_length=64)
-    loss = models.FloatField(help_text="Summed over the completion's tokens, natural log.")
-    tokens = models.PositiveIntegerField(help_text="Tokens of the completion, its end included.")
-    rendered = models.CharField(max_length=64)
-    precision = models.CharField(max_length=10, help_text="Of the weights: float32 or bfloat16.")
-    at = models.DateTimeField(auto_now=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(name="row_loss_once", fields=["version", "row_hash"]),
-            models.CheckConstraint(
-                name="row_loss_values", condition=models.Q(loss__gte=0, tokens__gt=0, loss__lt=float("inf"))
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.version} on {self.row_hash[:12]}: {self.loss / self.tokens:.3f}"
-
-
-class LossMeasurement(models.Model):
-    """The measurement of two versions on the same test rows: the rows, and the number left out. The losses are RowLoss.
-
-    A pair of versions has one; measuring again gives it another run. The rows depend only on the two versions'
-    datasets, so measuring again cannot choose easier rows.
-    """
-
-    version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="loss_measurements")
-    against = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="+")
-    run = models.OneToOneField("core.Run", on_delete=models.PROTECT, related_name="loss_measurement")
-    rows = models.JSONField(
-        default=list, help_text="[{hash, slice, group, weight}]; empty until they are chosen"
-    )
-    left_out = models.JSONField(
-        default=dict, help_text="{trained_on, retired, unusable}: test rows not measured"
-    )
-    prompts = models.JSONField(
-        default=dict, help_text="Hashes of the system prompts it was measured with: {version, against}"
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(name="loss_measurement_once", fields=["version", "against"]),
-            models.CheckConstraint(
-                name="loss_of_two_versions", condition=~models.Q(version=models.F("against"))
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"Loss of {self.version} and {self.against}"
