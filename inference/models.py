@@ -265,6 +265,14 @@ class Answer(models.Model):
         on_delete=models.SET_NULL,
         related_name="+",
     )
+    adapter = models.ForeignKey(
+        "training.PersonalAdapter",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="answers",
+        help_text="The asker's own adapter on top of the version, when it answered.",
+    )
     turn = models.PositiveIntegerField(
         null=True,
         blank=True,

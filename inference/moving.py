@@ -35,7 +35,10 @@ def register_moving() -> None:
             Answer,
             "project",
             json={"messages": plain, "params": plain},
-            reset={"api_key_id": (None, "API keys do not come along.")},
+            reset={
+                "api_key_id": (None, "API keys do not come along."),
+                "adapter_id": (None, "Personal adapters do not come along."),
+            },
             fresh={"public_id": another_uuid},
             settle=_settle_answer,
             check=_wrong_answer,

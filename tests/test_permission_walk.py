@@ -20,6 +20,7 @@ from core.api.base import ProjectAPIView
 from core.models import Membership, Role
 from core.roles import MEMBERS
 from core.services.keys import create_api_key
+from tests.support.corrections import make_adapters
 from tests.support.factories import (
     World,
     join,
@@ -171,6 +172,7 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
     category = Category.objects.filter(project=project).first()
     target = CoverageTarget.objects.create(project=project, edge="other", amount=5)
     task = AuthoringTask.objects.create(project=project, edge="other", wanted="Odd ones", quota=5)
+    personal, team, caller, receipt = make_adapters(second, key)
     named = {
         r"(bias/audits/|bias-audits/)<int:number>": audit.number,
         r"(bias/findings/|bias-findings/)<int:pk>": audit.findings.get().pk,
@@ -199,6 +201,10 @@ def samples_of(world: World) -> tuple[World, dict[str, Any]]:
         r"(bases/|base-models/|new/base/)<int:pk>": base.pk,
         r"(chat/|conversations/)<int:pk>": conversation.pk,
         r"(answers/|answers/)<uuid:\w+>": answer.public_id,
+        r"(adapters/)<int:pk>": personal.pk,
+        r"(teams/)<int:pk>": team.pk,
+        r"(callers/)<int:pk>": caller.pk,
+        r"(receipts/)<int:pk>": receipt.pk,
         r"(campaigns/)<int:pk>": campaign.pk,
         r"(compare/|comparisons/|rating/)<uuid:public_id>": comparison.public_id,
         r"(history/|releases/)<int:pk>": made.pk,

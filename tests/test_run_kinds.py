@@ -172,7 +172,15 @@ def _personal_adapter(world, tmp_path):
     adapter = launch_adapter(
         by=world.admin, project=world.project, owner=world.admin, shared=version, of_live=False, most_rank=64
     )
-    return adapter.run, f"Model version {version}"
+    return adapter.run, f"Personal adapter {adapter.number}"
+
+
+def _adapter_deletion(world, tmp_path):
+    from training.services.adapter_deletion import request_deletion
+
+    _personal_adapter(world, tmp_path)
+    receipt = request_deletion(by=world.admin, project=world.project, owner=world.admin)
+    return receipt.run, f"Deletion receipt {receipt.pk}"
 
 
 def _campaign(world, tmp_path):
@@ -262,6 +270,7 @@ MAKERS = {
     "learning_curve": _learning_curve,
     "forgetting": _forgetting,
     "personal_adapter": _personal_adapter,
+    "adapter_deletion": _adapter_deletion,
     "campaign": _campaign,
 }
 

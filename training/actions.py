@@ -53,3 +53,5 @@ class TrainingAction(AuditAction):
     TEAM_MADE = "team.made", "{actor} made the team {label}"
     TEAM_CHANGED = "team.changed", "{actor} changed the team {label}: {members}"
     TEAM_DELETED = "team.deleted", "{actor} deleted the team {label}"
+    CALLER_NAMED = "api_caller.named", "{actor} let the adapter of {owner} answer {label}"
+    CALLER_REMOVED = "api_caller.removed", "{actor} let the shared version answer {label}"

@@ -10,6 +10,7 @@ from core.moving.own import register_run_params
 from core.moving.parts import Arrival, Part, Row, plain, register_left_out, register_part
 from training.forgetting import TaskFigures, verdicts
 from training.models import (
+    ApiCaller,
     BaseModel,
     CorrectionSplit,
     CurvePoint,
@@ -171,5 +172,5 @@ def _register_personal() -> None:
     register_part(Part(CorrectionSplit, "project"))
     why = "They belong to one person or team, who train them again there."
     register_left_out(PersonalAdapter, why, words="Personal adapters, teams and their deletion receipts")
-    for model in (Team, TeamMember, DeletionReceipt):
+    for model in (Team, TeamMember, ApiCaller, DeletionReceipt):
         register_left_out(model, why)

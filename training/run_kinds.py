@@ -8,7 +8,6 @@ from dataset.models import DatasetVersion
 from training.forgetting import KIND
 from training.knowledge import ASK
 from training.models import BaseModel, LearningCurve, ModelVersion, TrainingRun
-from training.personal import KIND as PERSONAL
 
 
 def of_training_run(run: Run) -> tuple[str, str] | None:
@@ -129,24 +128,4 @@ FORGETTING = RunKind(
     subject="training.run_kinds:of_version",
     max_attempts=5,
 )
-PERSONAL_ADAPTER = RunKind(
-    PERSONAL,
-    "Personal adapter",
-    queue="gpu",
-    runner="training.runner.personal:run",
-    on_again="training.services.personal:again",
-    again_words="It is trained again from the same corrections.",
-    subject="training.run_kinds:of_version",
-    max_attempts=5,
-)
-ALL = (
-    BASE_MODEL,
-    TRAINING,
-    TOKEN_COUNT,
-    FILES_CHECK,
-    TEST_LOSS,
-    ASKING,
-    LEARNING_CURVE,
-    FORGETTING,
-    PERSONAL_ADAPTER,
-)
+ALL = (BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS, ASKING, LEARNING_CURVE, FORGETTING)

@@ -56,6 +56,7 @@ class CompletionRequest:
     stream: bool
     include_usage: bool
     params: dict[str, Json] = field(default_factory=dict)
+    user: str = ""
 
 
 def _number(low: float, high: float, *, whole: bool = False) -> Callable[[str, Json], Json]:
@@ -106,7 +107,7 @@ _HARMLESS: dict[str, tuple[Any, ...] | type] = {
     "parallel_tool_calls": bool,
     "service_tier": ("auto", "default"),
     "metadata": dict,
-    "user": str,
+    "user": str,  # chooses the adapter of the person that an admin has named for it
     "safety_identifier": str,
     "prompt_cache_key": str,
 }
@@ -242,6 +243,7 @@ def read_request(body: Json) -> CompletionRequest:
         stream=bool(stream),
         include_usage=_include_usage(body, bool(stream)),
         params=params,
+        user=str(body.get("user") or ""),
     )
 
 
@@ -259,16 +261,21 @@ def usage(answer: Answer) -> dict[str, int]:
 def fingerprint(answer: Answer) -> str:
     """OpenAI's `system_fingerprint`, which changes when answers can change: the permanent name of the version that
     answered."""
-    return answer.version.served_name
+    own = answer.adapter.version if answer.adapter else None
+    return (own or answer.version).served_name
 
 
 def version_headers(answer: Answer) -> dict[str, str]:
-    """The version that answered: its short name ("v3", "base") and its permanent name."""
+    """The version that answered: its short name ("v3", "base") and its permanent name; with a personal adapter on top, the permanent
+    name is the adapter's, and its number is named."""
     number = answer.version.number
-    return {
+    headers = {
         "X-Guildhall-Version": f"v{number}" if number else "base",
-        "X-Guildhall-Model": answer.version.served_name,
+        "X-Guildhall-Model": fingerprint(answer),
     }
+    return headers | (
+        {"X-Guildhall-Adapter": f"personal adapter {answer.adapter.number}"} if answer.adapter else {}
+    )
 
 
 def whole(answer: Answer, model: str) -> dict[str, Any]:

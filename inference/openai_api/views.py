@@ -26,6 +26,7 @@ from inference.models import Answer
 from inference.openai_api import shapes
 from inference.openai_api.shapes import CompletionRequest, OpenAIError
 from inference.queries import route_of
+from inference.queries.personal import adapter_of_caller
 from inference.services import Opened, TooLong, open_answer, stream_answer
 
 log = logging.getLogger(__name__)
@@ -184,6 +185,7 @@ def _open(api_key: ApiKey, chat_request: CompletionRequest) -> Opened:
         params=chat_request.params,
         purpose=Answer.Purpose.APPLICATION,
         api_key=api_key,
+        adapter=adapter_of_caller(project, route.version, api_key, chat_request.user),
         blind=True,
     )
 

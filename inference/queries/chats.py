@@ -34,7 +34,7 @@ def turns_of(conversation: Conversation) -> list[Turn]:
     """The conversation with the newest answer of each turn. One query."""
     newest: dict[int, Answer] = {}
     tries: dict[int, int] = {}
-    for answer in conversation.answers.filter(turn__isnull=False).order_by("id"):
+    for answer in conversation.answers.filter(turn__isnull=False).select_related("adapter").order_by("id"):
         number = answer.turn or 0
         newest[number] = answer
         tries[number] = tries.get(number, 0) + 1

@@ -187,9 +187,9 @@ def route_of(project: Project) -> Route | None:
 
 
 def deployments(project: Project) -> QuerySet[Deployment]:
-    """The deployments of the project, newest version first."""
+    """The deployments of the project's versions, newest first; those of personal adapters are for their owners only."""
     return (
-        Deployment.objects.filter(version__project=project)
+        Deployment.objects.filter(version__project=project, version__personal=False)
         .select_related("engine", "version__base_model", "version__training_run")
         .order_by("-version__number", "version__base_model__name")
     )

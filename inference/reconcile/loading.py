@@ -17,7 +17,7 @@ from inference.models import Deployment, Engine
 from inference.queries import engine_model_name
 from inference.reconcile import parity
 from inference.reconcile.checking import Checking
-from inference.reconcile.rows import take_load
+from inference.reconcile.rows import has_room, take_load
 from inference.services import deployments as notes
 from training.models import ModelVersion
 from training.serving import Serving
@@ -181,6 +181,14 @@ def _in(
         )
     if deployment.pk in checking.reports:
         return
+    if version.personal and name not in served and not has_room(engine=engine):
+        # A restart interrupts everybody's answers; for one person's adapter there is none.
+        notes.note_waiting(
+            deployment=deployment,
+            engine=engine,
+            reason="The engine can load no more adapters until its next start. The shared version answers until then.",
+        )
+        return
     if deployment.status == Status.WAITING:
         notes.note_loading(deployment=deployment, engine=engine)
     if version.kind == ModelVersion.Kind.ADAPTER:
@@ -221,7 +229,8 @@ def _load(
             raise NoRoom("Restarting to free the places of unloaded adapters.")
         checking.note_load(name)
         run = version.training_run
-        backend.load_adapter(engine.url, name, path, run.method if run else "")
+        method = run.method if run else "lora"  # a personal adapter has no training run
+        backend.load_adapter(engine.url, name, path, method)
         served[name] = Served(name, str(path), engine.base_model.slug)
 
 

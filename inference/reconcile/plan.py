@@ -47,7 +47,7 @@ def make_plan(
     A full model needs its own engine, and at most `max_full` run at once. The engine of a base model has at most
     `max_adapters` adapters at once (None: any number), or any number of soft prompts. At most `max_transformers` engines
     run transformers, each for a full model or for a base model with adapters. Live versions come first, then rollback
-    targets, then those that have a place already, then the earliest requests.
+    targets, then those that have a place already, then the earliest requests; personal adapters come after all of these.
     """
     plan = EnginePlan()
     full: list[Deployment] = []
@@ -71,6 +71,7 @@ def make_plan(
 
     def rank(deployment: Deployment, *, placed: bool) -> tuple[Any, ...]:
         return (
+            deployment.version.personal,
             deployment.version_id not in live,
             deployment.version_id not in previous,
             not placed,

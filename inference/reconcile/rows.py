@@ -74,3 +74,9 @@ def take_load(*, engine: Engine) -> bool:
     if limit is not None:
         rows = rows.filter(adapter_loads__lt=limit)
     return bool(rows.update(adapter_loads=F("adapter_loads") + 1))
+
+
+def has_room(*, engine: Engine) -> bool:
+    """Whether `take_load` would count another adapter."""
+    limit = engine.options.get("adapter_loads")
+    return limit is None or Engine.objects.filter(pk=engine.pk, adapter_loads__lt=limit).exists()

@@ -16,10 +16,11 @@ from core.text import storable
 from inference.engines import BACKENDS, EngineAway, EngineRefused
 from inference.engines.base import AnswerPiece, ChatRequest
 from inference.models import Answer, Conversation
-from inference.queries import ServedAt, serving
+from inference.queries import ServedAt
 from inference.queries.doubt import doubt_since
+from inference.queries.personal import serving_with
 from inference.services.writing import being_written
-from training.models import ModelVersion
+from training.models import ModelVersion, PersonalAdapter
 from training.queries import marks_of_base, system_prompt_of
 
 log = logging.getLogger(__name__)
@@ -112,19 +113,23 @@ def open_answer(
     conversation: Conversation | None = None,
     turn: int | None = None,
     api_key: ApiKey | None = None,
+    adapter: PersonalAdapter | None = None,
     blind: bool = False,
 ) -> Opened:
     """Stores an answer before it is requested. Raises PartAway when no engine serves the version.
 
+    `adapter`: the asker's own on top of the version (inference.queries.personal decides that). It answers when it is served.
+
     `messages` is the conversation without the project's prompt; `chat_messages` puts that and the records in front, as
     in training. `params` use OpenAI's names; the project's temperature and length are the defaults.
     """
-    where = serving(version, blind=blind)
+    where, adapter = serving_with(version, adapter, blind=blind)
     chat = chat_messages(messages=messages, context=context, system_prompt=system_prompt_of(version))
     _refuse_forged_turns(chat, version)
     answer = Answer.objects.create(
         project=project,
         version=version,
+        adapter=adapter,
         purpose=purpose,
         conversation=conversation,
         turn=turn,

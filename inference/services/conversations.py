@@ -19,6 +19,7 @@ from core.text import lines_of, one_line, trimmed
 from inference.actions import InferenceAction
 from inference.models import Answer, Conversation, CorrectionDraft
 from inference.queries import history, turns_of
+from inference.queries.personal import adapter_of_person
 from inference.services.answering import Opened, open_answer
 from inference.services.drafts import save_correction_draft
 from inference.services.writing import one_at_a_time
@@ -71,6 +72,8 @@ def _open(
         purpose=Answer.Purpose.CHAT,
         conversation=conversation,
         turn=turn,
+        # Read now: a switch that was turned before this question counts.
+        adapter=adapter_of_person(conversation.project, conversation.version, by),
         blind=blind,
     )
 

@@ -21,6 +21,7 @@ from core.views.drafts import how_it_stands, never_from_memory, saved, writer_of
 from inference import queries, services
 from inference.forms import CorrectionForm, NewChatForm, QuestionForm
 from inference.models import Answer, Conversation, CorrectionDraft
+from inference.queries.personal import adapter_of_person
 from inference.views.streams import stream_response, wants_stream
 from inference.views.subnav import serving_subnav
 
@@ -110,6 +111,7 @@ def _page(
         "code": queries.model_code(conversation.version),
         "turns": queries.with_drafts(queries.turns_of(conversation), access.user),
         "state": queries.state_of(queries.deployment_of(conversation.version)),
+        "adapter": adapter_of_person(access.project, conversation.version, access.user),
         "blind": queries.is_blind(access),
         "question": QuestionForm(),
         "correction": CorrectionForm(),

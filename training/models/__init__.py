@@ -6,7 +6,14 @@ from training.models.forgetting import ForgettingItem, ForgettingMeasurement, Ge
 from training.models.knowledge import KnowledgeAnswer
 from training.models.learning_curves import CurvePoint, LearningCurve
 from training.models.losses import LossMeasurement, RowLoss
-from training.models.personal import CorrectionSplit, DeletionReceipt, PersonalAdapter, Team, TeamMember
+from training.models.personal import (
+    ApiCaller,
+    CorrectionSplit,
+    DeletionReceipt,
+    PersonalAdapter,
+    Team,
+    TeamMember,
+)
 from training.models.runs import (
     MetricPoint,
     ModelVersion,
@@ -16,6 +23,7 @@ from training.models.runs import (
 )
 
 __all__ = [
+    "ApiCaller",
     "BaseModel",
     "CorrectionSplit",
     "CurvePoint",

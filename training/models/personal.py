@@ -141,6 +141,39 @@ class PersonalAdapter(models.Model):
         return [row for row in self.rows if row["held_out"]]
 
 
+class ApiCaller(models.Model):
+    """Whose adapter answers requests at /v1: all of an application key, or those of the key with this `user` field. An admin decides."""
+
+    project = models.ForeignKey("core.Project", on_delete=models.CASCADE, related_name="api_callers")
+    api_key = models.ForeignKey("core.ApiKey", on_delete=models.CASCADE, related_name="callers")
+    caller = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="The `user` field of a request; empty: every request of the key.",
+    )
+    person = models.ForeignKey(
+        "core.User", null=True, blank=True, on_delete=models.CASCADE, related_name="api_callers"
+    )
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.CASCADE, related_name="api_callers"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["api_key", "caller"]
+        constraints = [
+            models.UniqueConstraint(name="api_caller_once", fields=["api_key", "caller"]),
+            models.CheckConstraint(
+                name="api_caller_is_one",
+                condition=models.Q(person__isnull=False, team__isnull=True)
+                | models.Q(person__isnull=True, team__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.api_key}: {self.caller or 'every request'}"
+
+
 class DeletionReceipt(models.Model):
     """What was deleted of a person or team, by hash, and when and by whom. It holds no text and no weights."""
 

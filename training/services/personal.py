@@ -124,7 +124,6 @@ def _queue(
             project=project,
             kind=KIND,
             title=f"Personal adapter {number} on top of {shared}",
-            params={"version": shared.pk},
         ),
         recipe=as_values(recipe_of_adapter()),
         rows=chosen.rows,
