@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from inference.api import chat, serving
+from inference.api import adapters, chat, serving
 
 urlpatterns = [
     path("engines/", serving.EnginesView.as_view(), name="api-engines"),
@@ -12,6 +12,14 @@ urlpatterns = [
     path("speeds/", serving.SpeedsView.as_view(), name="api-speeds"),
     path("answers/", serving.AnswersView.as_view(), name="api-answers"),
     path("answers/<uuid:public_id>/", serving.AnswerView.as_view(), name="api-answer"),
+    path("own-adapters/", adapters.OwnAdaptersView.as_view(), name="api-own-adapters"),
+    path("own-adapters/delete/", adapters.OwnAdaptersDeleteView.as_view(), name="api-own-adapters-delete"),
+    path(
+        "own-adapters/<int:pk>/switch/",
+        adapters.OwnAdapterSwitchView.as_view(),
+        name="api-own-adapter-switch",
+    ),
+    path("deletion-receipts/<int:pk>/", adapters.DeletionReceiptView.as_view(), name="api-deletion-receipt"),
     path("chat/candidates/", chat.ChatModelsView.as_view(), name="api-chat-candidates"),
     path("conversations/", chat.ConversationsView.as_view(), name="api-conversations"),
     path("conversations/<int:pk>/", chat.ConversationView.as_view(), name="api-conversation"),

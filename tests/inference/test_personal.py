@@ -385,3 +385,21 @@ def test_a_receipt_is_seen_by_its_subject_and_admins(served, adapter, as_user):
     assert as_user(world.admin).get(url).status_code == 200
     for person in (world.annotator, world.viewer, world.stranger):
         assert as_user(person).get(url).status_code == 404
+
+
+def test_the_api_trains_switches_and_deletes_ones_own(served, adapter, as_user):
+    world, slug = served.world, served.world.project.slug
+    client, other = as_user(world.rater), as_user(world.annotator)
+    (row,) = client.get(reverse("api-own-adapters", args=[slug])).json()
+    assert (row["id"], row["better"], row["on"], row["compared"]["n"]) == (adapter.pk, True, True, 6)
+    assert other.get(reverse("api-own-adapters", args=[slug])).json() == []
+    url = reverse("api-own-adapter-switch", args=[slug, adapter.pk])
+    assert other.post(url, {"on": False}, content_type="application/json").status_code == 404
+    assert client.post(url, {"on": False}, content_type="application/json").json()["on"] is False
+    refused = client.post(reverse("api-own-adapters", args=[slug]), content_type="application/json")
+    assert refused.status_code in (409, 422) and "20 more" in refused.content.decode()
+    made = client.post(
+        reverse("api-own-adapters-delete", args=[slug]), content_type="application/json"
+    ).json()
+    receipt = reverse("api-deletion-receipt", args=[slug, made["id"]])
+    assert client.get(receipt).json()["proven"] is None and other.get(receipt).status_code == 404
