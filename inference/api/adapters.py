@@ -1,10 +1,13 @@
 """A person's own adapters: training on their corrections, the switch, deletion and its receipt."""
 
+from typing import Any
+
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 
 from core.api.base import ProjectAPIView
 from core.roles import CHATTERS
@@ -22,8 +25,8 @@ from training.services.adapter_deletion import request_deletion
 class _Own(ProjectAPIView):
     read_roles = CHATTERS
     write_roles = CHATTERS
-    queryset = PersonalAdapter.objects.none()
-    serializer_class = PersonalAdapterSerializer
+    queryset: QuerySet[Any] = PersonalAdapter.objects.none()
+    serializer_class: type[BaseSerializer[Any]] = PersonalAdapterSerializer
 
     def own(self) -> QuerySet[PersonalAdapter]:
         return PersonalAdapter.objects.filter(owner=self.access.user).select_related(
