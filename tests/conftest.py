@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import pytest_django
 
 from launcher import embedded
 
@@ -27,12 +28,30 @@ def servers() -> Iterator[Path]:
         yield state
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _only_filled_tables_are_emptied() -> Iterator[None]:
+    from django.db.backends.postgresql.operations import DatabaseOperations
+
+    from tests.support import emptying
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "sql_flush", emptying.sql_flush)
+        yield
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(
     servers: Path,
     django_db_modify_db_settings_parallel_suffix: None,
+    django_db_blocker: pytest_django.DjangoDbBlocker,
 ) -> None:
-    """pytest-django's hook before it makes the test database: by then the server must be up."""
+    """pytest-django's hook before it makes the test database: by then the server must be up. The database is a copy."""
+    from django.db import connection
+
+    from tests.support.migrated import migrated_template
+
+    with django_db_blocker.unblock():
+        connection.settings_dict["TEST"]["TEMPLATE"] = migrated_template(servers)
 
 
 @pytest.fixture(autouse=True)
