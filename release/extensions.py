@@ -1,9 +1,10 @@
-"""What release knows about model versions whose data was withdrawn (training.registry)."""
+"""What release knows about model versions (training.registry): which are live, also of those whose data was withdrawn."""
 
 from collections.abc import Sequence
 
 from django.urls import reverse
 
+from core.models import Project
 from inference.models import Route
 from training.models import ModelVersion
 from training.registry import UseNote
@@ -24,3 +25,8 @@ def use_notes(versions: Sequence[ModelVersion]) -> dict[int, list[UseNote]]:
         for version in versions
         if version.pk in live
     }
+
+
+def live_versions(project: Project) -> set[int]:
+    """One query."""
+    return set(Route.objects.filter(project=project).values_list("version", flat=True))

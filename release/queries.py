@@ -21,6 +21,7 @@ from release.gate import Facts, Gate, RatedComparison, evaluate
 from release.held_out import HeldOut, LossVerdict, judge
 from release.losses import held_out_of, opponents
 from release.models import Release
+from training.chain import datasets_behind
 from training.losses import count_test_rows, measurements_of, seconds_to_measure
 from training.models import ModelVersion
 from training.queries import people_trained_on
@@ -237,10 +238,14 @@ def _facts(
 
 
 def _withdrawn(versions: Sequence[ModelVersion]) -> dict[int, str]:
-    """{version id: the rows of its dataset version that come from withdrawn sources, in words}. At most two queries."""
-    datasets = {version.pk: version.training_run.dataset_id for version in versions if version.training_run}
-    rows = withdrawn_rows(datasets.values())
-    return {pk: withdrawn_words(rows[dataset]) for pk, dataset in datasets.items() if dataset in rows}
+    """{version id: the rows of the dataset versions behind it that come from withdrawn sources, in words}. At most four queries."""
+    behind = datasets_behind(versions)
+    rows = withdrawn_rows({dataset.pk for datasets in behind.values() for dataset in datasets})
+    return {
+        pk: withdrawn_words(rows[found[0].pk])
+        for pk, datasets in behind.items()
+        if (found := [dataset for dataset in datasets if dataset.pk in rows])
+    }
 
 
 def _is_opponent(other: ModelVersion, version: ModelVersion, live: ModelVersion | None) -> bool:

@@ -25,12 +25,12 @@ class TrainingConfig(AppConfig):
         from training.actions import TrainingAction
         from training.asked import SOURCE, finding_notes
         from training.counting import base_of_project, tokens_of_example
-        from training.extensions import size_note, uses
+        from training.extensions import size_note, uses, uses_of_dataset
         from training.handlers import measure_registered_version
         from training.home import STAGE
         from training.host import machine, stopping  # noqa: F401
         from training.moving import register_moving
-        from training.queries import control_tokens, uses_of_dataset
+        from training.queries import control_tokens
         from training.run_kinds import ALL
         from training.services.knowledge import forget_answers
         from training.services.results import REGISTERED

@@ -3,13 +3,15 @@ the size of the data (annotation.registry)."""
 
 from collections.abc import Sequence
 
+from django.db.models import Q
 from django.urls import reverse
 
 from annotation.registry import SizeNote
 from core.models import Project, Run
 from core.roles import ADMINS, READERS
-from dataset.models import Source
+from dataset.models import DatasetVersion, Source
 from dataset.registry import DataUse
+from training.chain import datasets_behind, descendants_of, runs_behind
 from training.extrapolation import Forecast
 from training.learning_curves import active, newest_with_points, sentences
 from training.models import LearningCurve, ModelVersion, TrainingRun
@@ -17,29 +19,40 @@ from training.registry import UseNote, use_notes
 
 
 def uses(source: Source, datasets: Sequence[int]) -> list[DataUse]:
-    """The model versions trained on these dataset versions, training runs that may still make one, and learning curves that are
-    trained on them now. Three queries, and those of the apps above."""
+    """The model versions trained on these dataset versions and those made from them, training runs that may still make one, and learning
+    curves that are trained on them now. At most six queries, and those of the apps above."""
+    trained = ModelVersion.objects.filter(project=source.project_id, training_run__dataset__in=datasets)
+    continuing = descendants_of(trained)
     versions = list(
-        ModelVersion.objects.filter(project=source.project_id, training_run__dataset__in=datasets)
-        .select_related("project", "base_model", "training_run")
+        (trained | ModelVersion.objects.filter(project=source.project_id, pk__in=continuing))
+        .select_related("project", "base_model", "training_run__dataset")
         .order_by("-number")
     )
     notes = use_notes(versions)
+    of_version = {
+        pk: next(one.pk for one in behind if one.pk in datasets)
+        for pk, behind in datasets_behind(versions).items()
+    }
     running = TrainingRun.objects.filter(
-        project=source.project_id, dataset__in=datasets, run__status__in=Run.ACTIVE, model_version=None
+        Q(dataset__in=datasets) | Q(continued_from__in=versions),
+        project=source.project_id,
+        run__status__in=Run.ACTIVE,
+        model_version=None,
     ).select_related("project", "run")
     curves = LearningCurve.objects.filter(
         project=source.project_id, dataset__in=datasets, run__status__in=Run.ACTIVE
     ).select_related("project", "run")
     return [
-        *(_of_version(version, notes.get(version.pk, [])) for version in versions),
-        *(_of_run(training_run) for training_run in running.order_by("-number")),
+        *(_of_version(version, of_version[version.pk], notes.get(version.pk, [])) for version in versions),
+        *(
+            _of_run(run, next(one.dataset_id for one in runs_behind(run) if one.dataset_id in datasets))
+            for run in running.order_by("-number")
+        ),
         *(_of_curve(curve) for curve in curves.order_by("-number")),
     ]
 
 
-def _of_version(version: ModelVersion, notes: list[UseNote]) -> DataUse:
-    assert version.training_run is not None
+def _of_version(version: ModelVersion, dataset: int, notes: list[UseNote]) -> DataUse:
     slug = version.project.slug
     is_open = any(note.is_open for note in notes)
     return DataUse(
@@ -47,7 +60,7 @@ def _of_version(version: ModelVersion, notes: list[UseNote]) -> DataUse:
         kind="Model version",
         name=str(version),
         url=reverse("training:version", args=[slug, version.pk]),
-        dataset=version.training_run.dataset_id,
+        dataset=dataset,
         advice="Train again on a dataset version without these rows. Roll back if it is live, and take it off its engine.",
         done=""
         if is_open
@@ -60,14 +73,14 @@ def _of_version(version: ModelVersion, notes: list[UseNote]) -> DataUse:
     )
 
 
-def _of_run(training_run: TrainingRun) -> DataUse:
+def _of_run(training_run: TrainingRun, dataset: int) -> DataUse:
     url = reverse("training:run", args=[training_run.project.slug, training_run.number])
     return DataUse(
         key=f"training:{training_run.pk}",
         kind="Training run",
         name=training_run.run.title,
         url=url,
-        dataset=training_run.dataset_id,
+        dataset=dataset,
         advice="It is training on these rows now. Cancel it.",
         actions=[("See the run", url)],
     )
@@ -106,3 +119,17 @@ def size_note(project: Project) -> SizeNote:
         f"{curve} of {curve.base_model}, {str(curve.dataset).lower()}. Loss in nats per token of the completions, with 95% intervals.",
         [("See the curve", reverse("training:learning-curve", args=[slug, curve.number]), READERS)],
     )
+
+
+MOST_USES = 30
+
+
+def uses_of_dataset(dataset: DatasetVersion) -> list[str]:
+    """One sentence for each training run on this version, the newest first, for its datasheet. Two queries."""
+    runs = TrainingRun.objects.filter(dataset=dataset).select_related("run", "base_model").order_by("-number")
+    found = [
+        f"Training run {one.number}: {one.method} on {one.base_model.name}, {one.run.get_status_display().lower()}."
+        for one in runs[:MOST_USES]
+    ]
+    more = runs.count() - MOST_USES if len(found) == MOST_USES else 0
+    return [*found, f"And {more:,} earlier training runs."] if more > 0 else found

@@ -11,13 +11,16 @@ from training.models import ForgettingItem, ForgettingMeasurement, ModelVersion
 
 
 def previous_of(version: ModelVersion) -> ModelVersion | None:
-    """The newest earlier version of the project on the same base model that was not rejected. One query."""
+    """The version it continues from, else the newest earlier version of the project on the same base model that was not rejected. One
+    query."""
+    chosen = {"pk": version.parent_id} if version.parent_id else {}
     return (
         ModelVersion.objects.filter(
             project=version.project_id,
             base_model=version.base_model_id,
             number__lt=version.number,
             number__gt=0,
+            **chosen,
         )
         .exclude(status=ModelVersion.Status.REJECTED)
         .select_related("project", "artifact", "base_model__artifact", "training_run__dataset__artifact")

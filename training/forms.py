@@ -13,12 +13,14 @@ from core.lists.numbers import whole_number
 from core.models import Project
 from dataset.models import DatasetVersion
 from training import queries
+from training.chain import continuable_versions
 from training.methods import METHODS, Recipe, Setting, recipe_from, settings_of
 from training.methods.settings import plain
-from training.models import BaseModel, LearningCurve
+from training.models import BaseModel, LearningCurve, ModelVersion
 from training.objectives import OBJECTIVES, SUPERVISED, every_setting, recipe_type
+from training.starts import has_part, serving_words, settings_to_continue
 
-COMMON = ("objective", "method", "base_model", "dataset", "note")
+COMMON = ("objective", "method", "base_model", "dataset", "continued_from", "note")
 
 
 def setting_field(setting: Setting) -> forms.Field:
@@ -87,6 +89,33 @@ def kept_settings(values: Mapping[str, Any], method: str, objective: str = SUPER
     return kept | {"kept": ",".join(sorted(kept))}
 
 
+def continued_values(project: Project, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a form shows when a version to continue from was just chosen (`was_from` is the one before): its base model and, where only
+    one method with one shape can continue, these. Empty otherwise."""
+    chosen, before = str(values.get("continued_from", "")), str(values.get("was_from", ""))
+    pk = whole_number(chosen)
+    if pk is None or chosen == before:
+        return {}
+    version = continuable_versions(project).filter(pk=pk).first()
+    if version is None:
+        return {}
+    shown: dict[str, Any] = {"base_model": version.base_model_id}
+    if has_part(version) and version.training_run is not None and version.training_run.method in METHODS:
+        shown |= {"method": version.training_run.method, **settings_to_continue(version)}
+    return shown
+
+
+class VersionField(forms.ModelChoiceField):
+    """A model version, with what made it."""
+
+    def label_from_instance(self, obj: ModelVersion) -> str:
+        run = obj.training_run
+        method = METHODS.get(run.method) if run else None
+        made = f": {method.label} on {str(run.dataset).lower()}" if run and method else ""
+        label = f"{obj}{made}, {obj.base_model}"
+        return f"{label}, {obj.note}" if obj.note else label
+
+
 class DatasetField(forms.ModelChoiceField):
     """A dataset version, with the numbers of its rows."""
 
@@ -110,6 +139,12 @@ class LaunchForm(forms.Form):
     )
     base_model = forms.ModelChoiceField(BaseModel.objects.none(), label="Base model", empty_label=None)
     dataset = DatasetField(DatasetVersion.objects.none(), empty_label=None)
+    continued_from = VersionField(
+        ModelVersion.objects.none(),
+        required=False,
+        empty_label="No version, start from the base model",
+        help_text="A version of this project to train further. Rows it was trained on are not repeated unless the dataset has them.",
+    )
     note = forms.CharField(
         required=False,
         max_length=300,
@@ -147,6 +182,9 @@ class LaunchForm(forms.Form):
         datasets.queryset = DatasetVersion.objects.filter(
             project=project, status=DatasetVersion.Status.READY, kind=self.chosen_objective.dataset_kind
         ).order_by("-number")
+        versions = self.fields["continued_from"]
+        assert isinstance(versions, forms.ModelChoiceField)
+        versions.queryset = continuable_versions(project)
         # Chosen for another objective: the newest version of this one's kind takes its place.
         offered = {one.pk for one in self.objects("dataset")}
         if whole_number(str(self.initial.get("dataset", ""))) not in offered:
@@ -176,7 +214,8 @@ class LaunchForm(forms.Form):
             recipe = self.recipe() if self.is_bound and self.is_valid() else self.recipe_type()
         except Invalid:
             recipe = self.recipe_type()
-        return str(self.chosen.serving(recipe).label)
+        start = self.cleaned_data.get("continued_from") if self.is_bound else None
+        return serving_words(self.chosen, recipe, start)
 
     def basic(self) -> list[forms.BoundField]:
         return [self[setting.name] for setting in self.settings if not setting.advanced]
@@ -237,8 +276,12 @@ class LaunchForm(forms.Form):
         return recipe_from(self.recipe_type, self.values())
 
     def chosen_values(self) -> dict[str, Any]:
-        """Of a valid form: {project, base_model, dataset, method, recipe, objective}."""
-        return {**self.common_values(), "objective": self.chosen_objective.name}
+        """Of a valid form: {project, base_model, dataset, method, recipe, objective, continued_from}."""
+        return {
+            **self.common_values(),
+            "objective": self.chosen_objective.name,
+            "continued_from": self.cleaned_data["continued_from"],
+        }
 
     def common_values(self) -> dict[str, Any]:
         """Of a valid form: {project, base_model, dataset, method, recipe}."""
@@ -275,7 +318,7 @@ class LearningCurveForm(LaunchForm):
         initial: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(project, method, data, initial=initial)
-        del self.fields["note"], self.fields["objective"]
+        del self.fields["note"], self.fields["objective"], self.fields["continued_from"]
 
     def chosen_values(self) -> dict[str, Any]:
         """Of a valid form: {project, base_model, dataset, method, recipe, repeats}."""

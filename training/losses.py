@@ -9,6 +9,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from annotation.models import Example
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit
+from training.chain import datasets_behind
 from training.held_out import MOST_ROWS, HeldOutRow, newest_of_each
 from training.models import LossMeasurement, ModelVersion, RowLoss
 from training.queries import system_prompt_of
@@ -75,11 +76,14 @@ def available_rows(
     """The test rows of both versions' datasets (or of `only`, some of these), each example once, without what either was trained on.
 
     Splits are permanent, so none should have been; a row with an example or prompt among a version's training rows is
-    left out anyway, and counted. Three queries.
+    left out anyway, and counted. The training rows of a version are also those of the versions that it was made from. At most five
+    queries.
     """
     datasets = datasets_of(version, against)
     rows = newest_of_each(held_out_rows(datasets if only is None else only))
-    trained = _trained_on(datasets)
+    trained = _trained_on(
+        datasets, [one for behind in datasets_behind([version, against]).values() for one in behind]
+    )
     retired = set(
         Example.objects.filter(
             status=Example.Status.RETIRED, dataset_rows__in=_test_rows(datasets)
@@ -90,10 +94,12 @@ def available_rows(
     return Available(current, trained_on=len(rows) - len(kept), retired=len(kept) - len(current))
 
 
-def _trained_on(datasets: Sequence[DatasetVersion]) -> tuple[set[int], set[str]]:
-    """(examples, prompts) of test rows of any of `datasets` that another of them has among its training rows."""
+def _trained_on(
+    datasets: Sequence[DatasetVersion], trained: Sequence[DatasetVersion]
+) -> tuple[set[int], set[str]]:
+    """(examples, prompts) of test rows of any of `datasets` that one of these or of `trained` has among its training rows."""
     test = _test_rows(datasets)
-    overlapping = DatasetRow.objects.filter(dataset__in=datasets, split=TRAIN).filter(
+    overlapping = DatasetRow.objects.filter(dataset__in=[*datasets, *trained], split=TRAIN).filter(
         Q(example__in=test.values("example")) | Q(prompt_hash__in=test.values("prompt_hash"))
     )
     pairs = list(overlapping.values_list("example", "prompt_hash"))

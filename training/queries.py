@@ -14,8 +14,9 @@ from core.lists.numbers import LARGEST_COUNT, whole_number
 from core.marks import Marks, marks_of
 from core.models import Project, Run
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit
-from dataset.queries import Contributors, people_behind
+from dataset.queries import Contributors, people_behind, together
 from dataset.rows import iter_rows
+from training.chain import runs_behind
 from training.counting import Counted
 from training.draws import draw, tokens_seen, trained_on
 from training.estimates import DataFigures, steps_of, tokens_in
@@ -120,23 +121,26 @@ def _preference_positions(training_run: TrainingRun, objective: Objective) -> li
 
 
 def trained_rows(training_run: TrainingRun | None) -> QuerySet[DatasetRow]:
-    """The rows a run actually trains on, in the dataset's order; empty without a run (a base model)."""
-    if training_run is None:
+    """The rows a run actually trains on, and those of the runs that made what it started from, in the order of the datasets, the
+    newest first; empty without a run (a base model)."""
+    wanted = Q()
+    for run in runs_behind(training_run):
+        own, positions = Q(dataset=run.dataset_id), trained_positions(run)
+        wanted |= own if positions is None else own & Q(position__in=positions)
+    if not wanted:
         return DatasetRow.objects.none()
-    rows = DatasetRow.objects.filter(dataset=training_run.dataset_id, split=GroupSplit.Split.TRAIN)
-    positions = trained_positions(training_run)
-    if positions is not None:
-        rows = rows.filter(position__in=positions)
-    return rows.select_related("revision", "example").order_by("position")
+    rows = DatasetRow.objects.filter(wanted, split=GroupSplit.Split.TRAIN)
+    return rows.select_related("revision", "example").order_by("-dataset__number", "position")
 
 
 def people_trained_on(training_run: TrainingRun | None) -> Contributors:
-    """The people behind the rows that a run actually trains on. At most three queries."""
-    if training_run is None:
-        return Contributors()
-    return people_behind(
-        training_run.dataset, split=GroupSplit.Split.TRAIN, positions=trained_positions(training_run)
-    )
+    """The people behind the rows that a run actually trains on, and those of the runs that made what it started from. At most three
+    queries for each of them."""
+    behind = [
+        people_behind(run.dataset, split=GroupSplit.Split.TRAIN, positions=trained_positions(run))
+        for run in runs_behind(training_run)
+    ]
+    return together(behind)
 
 
 def rows_words(training_run: TrainingRun) -> str:
@@ -228,7 +232,12 @@ def exact_figures(counted: Counted, recipe: Recipe, objective: Objective = SUPER
 
 def training_runs(project: Project) -> QuerySet[TrainingRun]:
     return TrainingRun.objects.filter(project=project).select_related(
-        "run__project", "base_model", "dataset", "launched_by", "model_version__base_model"
+        "run__project",
+        "base_model",
+        "dataset",
+        "launched_by",
+        "model_version__base_model",
+        "continued_from__base_model",
     )
 
 
@@ -328,17 +337,3 @@ def search_versions(
 def base_version(project: Project, base_model: BaseModel) -> ModelVersion | None:
     """The project's model version of this base model."""
     return ModelVersion.objects.filter(project=project, base_model=base_model, number=0).first()
-
-
-MOST_USES = 30
-
-
-def uses_of_dataset(dataset: DatasetVersion) -> list[str]:
-    """One sentence for each training run on this version, the newest first, for its datasheet. Two queries."""
-    runs = TrainingRun.objects.filter(dataset=dataset).select_related("run", "base_model").order_by("-number")
-    found = [
-        f"Training run {one.number}: {one.method} on {one.base_model.name}, {one.run.get_status_display().lower()}."
-        for one in runs[:MOST_USES]
-    ]
-    more = runs.count() - MOST_USES if len(found) == MOST_USES else 0
-    return [*found, f"And {more:,} earlier training runs."] if more > 0 else found

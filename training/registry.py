@@ -1,11 +1,12 @@
-"""What apps above training know about model versions whose data was withdrawn.
+"""What apps above training know about model versions: what is left to do when their data was withdrawn, and which are live.
 
-Downstream extends upstream: the page of a withdrawal shows the notes, and training knows nothing of what they say.
+Downstream extends upstream: pages show it, and training knows nothing of what it means.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from core.models import Project
 from training.models import ModelVersion
 
 
@@ -37,3 +38,16 @@ def use_notes(versions: Sequence[ModelVersion]) -> dict[int, list[UseNote]]:
         for version, known in notes(versions).items():
             found.setdefault(version, []).extend(known)
     return found
+
+
+LiveVersions = Callable[[Project], set[int]]
+_live: list[LiveVersions] = []
+
+
+def register_live(live: LiveVersions) -> None:
+    """Call from AppConfig.ready. `live` gives the ids of the versions that applications of a project reach now, by one query."""
+    _live.append(live)
+
+
+def live_versions(project: Project) -> set[int]:
+    return {version for live in _live for version in live(project)}

@@ -1,5 +1,6 @@
 """What pages, the API and the apps above read of datasets."""
 
+from dataset.queries.combined_people import together
 from dataset.queries.provenance import (
     Contributors,
     Provenance,
@@ -17,4 +18,5 @@ __all__ = [
     "people_behind",
     "provenance_of",
     "ready_datasets",
+    "together",
 ]

@@ -247,19 +247,19 @@ def people_behind(
         imported=_shares(imported, users),
         written=_shares(written, users),
         approved=sorted(
-            (ContributorShare(users[pk], rows, how) for (pk, how), rows in approved.items()), key=_by_rows
+            (ContributorShare(users[pk], rows, how) for (pk, how), rows in approved.items()), key=by_rows
         ),
         reviewed=_shares(reviewed, users),
         sources=sources.most_common(),
     )
 
 
-def _by_rows(share: ContributorShare) -> tuple[int, str, str]:
+def by_rows(share: ContributorShare) -> tuple[int, str, str]:
     return -share.rows, share.person.name, share.how
 
 
 def _shares(counts: Counter[int], users: dict[int, User]) -> list[ContributorShare]:
-    return sorted((ContributorShare(users[pk], rows) for pk, rows in counts.items()), key=_by_rows)
+    return sorted((ContributorShare(users[pk], rows) for pk, rows in counts.items()), key=by_rows)
 
 
 # --- single examples ---------------------------------------------------------------------------------------

@@ -86,6 +86,11 @@ class LaunchSerializer(Body):
     method = serializers.ChoiceField(choices=[(method.name, method.label) for method in METHODS.values()])
     base_model = serializers.PrimaryKeyRelatedField(queryset=BaseModel.objects.all(), pk_field=IdField())
     dataset = CountField(min_value=1, help_text="The dataset version's number in this project.")
+    continued_from = IdField(
+        required=False,
+        allow_null=True,
+        help_text="Id of the model version of this project to continue from; null starts from the base model.",
+    )
     recipe = serializers.DictField(
         required=False,
         default=dict,
@@ -155,6 +160,12 @@ class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):
     base_model = serializers.CharField(source="base_model.name", read_only=True)
     dataset = serializers.IntegerField(source="dataset.number", read_only=True)
     launched_by = serializers.CharField(source="launched_by.name", read_only=True)
+    continued_from = serializers.IntegerField(
+        source="continued_from_id",
+        read_only=True,
+        allow_null=True,
+        help_text="Id of the model version that it continues from; null when it starts from the base model.",
+    )
     model_version = serializers.SerializerMethodField(
         help_text="Id of the model version that the run made, or null."
     )
@@ -163,7 +174,7 @@ class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):
     class Meta:
         model = TrainingRun
         fields = (
-            "number", "run", "base_model", "dataset", "method", "objective", "recipe", "recipe_hash", "note", "code_version",
+            "number", "run", "base_model", "dataset", "continued_from", "method", "objective", "recipe", "recipe_hash", "note", "code_version",
             "serving_plan", "planned_steps", "done_steps", "checkpoint_step", "train_rows", "train_tokens", "tokens_per_second",
             "peak_memory_bytes", "loss_before", "loss_after", "resumes", "environment", "estimate", "data_facts",
             "measured", "counted", "undisturbed_speed", "launched_by", "created_at", "model_version",
@@ -202,13 +213,19 @@ class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
     dataset = serializers.IntegerField(
         source="training_run.dataset.number", default=None, read_only=True, allow_null=True
     )
+    continued_from = serializers.IntegerField(
+        source="parent_id",
+        read_only=True,
+        allow_null=True,
+        help_text="Id of the model version that it was made from; null when that is the base model.",
+    )
     sha256 = serializers.CharField(source="artifact.sha256", read_only=True)
     size_bytes = serializers.IntegerField(source="artifact.size_bytes", read_only=True)
 
     class Meta:
         model = ModelVersion
         fields: ClassVar[tuple[str, ...]] = (
-            "id", "number", "name", "kind", "status", "served_name", "base_model", "run", "dataset", "adapter_rank",
+            "id", "number", "name", "kind", "status", "served_name", "base_model", "continued_from", "run", "dataset", "adapter_rank",
             "sha256", "size_bytes", "parity_report", "files_report", "note", "created_at", "ready_at",
         )  # fmt: skip
 

@@ -171,6 +171,8 @@ class _Launching(TrainingView):
     def launch_values(self) -> dict[str, Any]:
         values = self.body(LaunchSerializer)
         values["dataset"] = self.access.get(DatasetVersion, number=values["dataset"])
+        chosen = values.get("continued_from")
+        values["continued_from"] = self.version(chosen) if chosen is not None else None
         return values
 
 
@@ -193,6 +195,7 @@ class PreflightView(_Launching):
             dataset=values["dataset"],
             method=values["method"],
             objective=values["objective"],
+            continued_from=values["continued_from"],
             recipe=recipe,
         )
         return Response(PreflightSerializer(preflight.as_answer(result)).data)

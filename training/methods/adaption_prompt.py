@@ -55,6 +55,7 @@ class AdaptionPrompt(BesideFrozen):
     )
     group: ClassVar[str] = "Trained prompts"
     recipe: type[Recipe] = AdaptionPromptRecipe
+    shape: ClassVar[tuple[str, ...]] = ("length", "layers")
 
     def unavailable(self, architecture: dict[str, Any], device: str) -> str:
         kind = str(architecture.get("model_type") or "")

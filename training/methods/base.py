@@ -169,7 +169,7 @@ def epochs_of(recipe: Recipe) -> str:
 
 
 class Method(Protocol):
-    """One way to train. Class variables are shown to users. `load`, `save` and `attach` run in workers and engines only and may
+    """One way to train. Class variables are shown to users. `load`, `fill`, `save` and `attach` run in workers and engines only and may
     import torch. Everything else also runs in the web process."""
 
     name: ClassVar[str]
@@ -225,6 +225,14 @@ class Method(Protocol):
 
     def load(self, folder: Path, recipe: Recipe, device: str) -> "PreTrainedModel | PeftModel":
         """The model ready to train, on `device`."""
+
+    def continuing(self, recipe: Recipe) -> dict[str, Any]:
+        """The settings that a run must have to continue from what a run with `recipe` stored beside its base model: {name: value}.
+        Empty for complete weights."""
+
+    def fill(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
+        """Gives a new model of `load` the trained values that `save` wrote into `folder`, beside the same base model: training
+        continues from them. ValueError when they are of another shape, and for methods that store complete weights."""
 
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         """Writes the result's weights as safetensors into an empty folder. `model` is not used afterwards."""

@@ -43,6 +43,7 @@ class Bottleneck(BesideFrozen):
     )
     group: ClassVar[str] = "Small adapters"
     recipe: type[Recipe] = BottleneckRecipe
+    shape: ClassVar[tuple[str, ...]] = ("size",)
 
     def unavailable(self, architecture: dict[str, Any], device: str) -> str:
         return unlike_llama(architecture, self.label)
@@ -66,6 +67,11 @@ class Bottleneck(BesideFrozen):
 
         assert isinstance(recipe, BottleneckRecipe)
         return bottleneck_layers.insert(model.requires_grad_(False), recipe.size)
+
+    def fill(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
+        from training.methods import bottleneck_layers
+
+        bottleneck_layers.fill(model, folder)
 
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         from training.methods import bottleneck_layers

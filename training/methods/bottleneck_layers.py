@@ -90,8 +90,16 @@ def attach(model: "PreTrainedModel", folder: Path) -> "PreTrainedModel":
         raise ValueError(
             f"{CONFIG} does not describe adapters of a model with hidden size and layers {shape}."
         )
-    insert(model.requires_grad_(False), config["size"])
+    fill(insert(model.requires_grad_(False), config["size"]), folder)
+    return model.eval()
+
+
+def fill(model: nn.Module, folder: Path) -> None:
+    """Gives the adapters in `model` the stored values. ValueError when they are of another shape."""
     weights = load_file(folder / WEIGHTS)
     for place, adapter in _adapters(model):
-        adapter.load_state_dict({name: weights[f"{place}.{name}"] for name in adapter.state_dict()})
-    return model.eval()
+        own = adapter.state_dict()
+        values = {name: weights.get(f"{place}.{name}") for name in own}
+        if any(value is None or value.shape != own[name].shape for name, value in values.items()):
+            raise ValueError(f"{WEIGHTS} does not fit the adapters of the model.")
+        adapter.load_state_dict(values)

@@ -21,6 +21,8 @@ class BesideFrozen(ABC):
 
     every_weight: ClassVar[bool] = False
     package: ClassVar[str] = ""
+    # The settings that decide the shape of what is stored.
+    shape: ClassVar[tuple[str, ...]] = ()
 
     def version_kind(self, recipe: Recipe) -> str:
         return "adapter"
@@ -63,6 +65,12 @@ class BesideFrozen(ABC):
     def adapted(self, model: "PreTrainedModel", recipe: Recipe) -> "PreTrainedModel | PeftModel":
         """The loaded model with what is trained beside it, ready to train."""
 
+    def continuing(self, recipe: Recipe) -> dict[str, Any]:
+        return {name: getattr(recipe, name) for name in self.shape}
+
+    def fill(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
+        stored.fill(model, folder)
+
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         stored.save_adapter(model, folder)
 
@@ -81,6 +89,12 @@ class MergedIntoBase(BesideFrozen):
 
     def stored_bytes(self, parameters: int, trainable: int, recipe: Recipe) -> int:
         return parameters * STORED_WEIGHT
+
+    def continuing(self, recipe: Recipe) -> dict[str, Any]:
+        return {}
+
+    def fill(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
+        raise ValueError("Complete weights are loaded, not filled in.")
 
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         stored.save_merged(model, folder)

@@ -91,6 +91,12 @@ class FullFineTune:
             folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
         )
 
+    def continuing(self, recipe: Recipe) -> dict[str, Any]:
+        return {}
+
+    def fill(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
+        raise ValueError("Complete weights are loaded, not filled in.")
+
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
         import torch
 

@@ -184,6 +184,17 @@ class LoRA(BesideFrozen):
     def width(self, recipe: Recipe) -> int:
         return _of_lora(recipe).rank
 
+    def continuing(self, recipe: Recipe) -> dict[str, Any]:
+        own = _of_lora(recipe)
+        if own.variant == DORA:
+            return {}
+        same = {"variant": PLAIN, "targets": own.targets}
+        if own.variant == PISSA:
+            # As it is stored: the scale is in the weights (pissa.save_as_lora).
+            ranks = pissa.RANKS * own.rank
+            return same | {"rank": ranks, "alpha": ranks, "rslora": False}
+        return same | {"rank": own.rank, "alpha": own.alpha, "rslora": own.rslora}
+
     def adapted(self, model: "PreTrainedModel", recipe: Recipe) -> "PeftModel":
         from peft import get_peft_model
 

@@ -50,6 +50,7 @@ class PrefixTuning(BesideFrozen):
     )
     group: ClassVar[str] = "Trained prompts"
     recipe: type[Recipe] = PrefixTuningRecipe
+    shape: ClassVar[tuple[str, ...]] = ("length",)
 
     def unavailable(self, architecture: dict[str, Any], device: str) -> str:
         return unlike_llama(architecture, self.label)

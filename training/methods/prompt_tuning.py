@@ -44,6 +44,7 @@ class PromptTuning(BesideFrozen):
     )
     group: ClassVar[str] = "Trained prompts"
     recipe: type[Recipe] = PromptTuningRecipe
+    shape: ClassVar[tuple[str, ...]] = ("length",)
 
     def serving(self, recipe: Recipe) -> Serving:
         return Serving.PROMPT_EMBEDS

@@ -49,6 +49,7 @@ class QLoRA(BesideFrozen):
     group: ClassVar[str] = "Small adapters"
     package: ClassVar[str] = "bitsandbytes"
     recipe: type[Recipe] = QLoRARecipe
+    shape: ClassVar[tuple[str, ...]] = ("rank", "alpha", "targets", "rslora")
 
     def serving(self, recipe: Recipe) -> Serving:
         return Serving.ADAPTER

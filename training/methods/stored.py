@@ -36,6 +36,20 @@ def save_adapter(model: "PeftModel", folder: Path) -> None:
     config.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
 
 
+def fill(model: "PeftModel", folder: Path) -> None:
+    """Gives a new adapter the values of peft's files in `folder`. ValueError when they are of another shape."""
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+    from peft.utils import load_peft_weights
+
+    values, own = load_peft_weights(str(folder), device="cpu"), get_peft_model_state_dict(model)
+    wrong = sorted(values.keys() ^ own.keys()) or sorted(
+        name for name, value in values.items() if value.shape != own[name].shape
+    )
+    if wrong:
+        raise ValueError(f"The stored adapter does not fit the model: {', '.join(wrong[:3])}.")
+    set_peft_model_state_dict(model, values)
+
+
 def save_merged(model: "PeftModel", folder: Path) -> None:
     """Complete weights, the adapter merged into its base.
 

@@ -14,11 +14,13 @@ from training.counting import Counting
 from training.estimates import DataFigures, Estimate
 from training.host.machine import Machine, training_machine
 from training.methods import METHODS, Method, Recipe
-from training.models import BaseModel
+from training.models import BaseModel, ModelVersion
 from training.objectives import OBJECTIVES, SUPERVISED, Objective
 from training.preflight import findings, methods
 from training.preflight.findings import PreflightFinding
 from training.preflight.objectives import kind_findings, row_kind_findings
+from training.preflight.starts import seen_findings, start_findings
+from training.starts import result_of, serving_words
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def check(
     method: str,
     recipe: Recipe,
     objective: str = SUPERVISED.name,
+    continued_from: ModelVersion | None = None,
 ) -> Preflight:
     """All problems and the estimate. Makes a constant number of queries.
 
@@ -61,9 +64,10 @@ def check(
     (training.services.count_tokens).
     """
     chosen, learned = METHODS[method], OBJECTIVES[objective]
-    plan = chosen.serving(recipe).label
+    plan = serving_words(chosen, recipe, continued_from)
     all_findings = findings.base_findings(base_model) + findings.dataset_findings(project, dataset)
-    all_findings += methods.rank_findings(chosen, recipe)
+    all_findings += start_findings(project, chosen, recipe, base_model, continued_from)
+    all_findings += methods.rank_findings(chosen, recipe, continued_from)
     machine = training_machine()
     all_findings += methods.method_findings(chosen, base_model, machine)
     if base_model is None or dataset is None or base_model.status != BaseModel.Status.READY:
@@ -81,11 +85,12 @@ def check(
         data = queries.exact_figures(counted, recipe, learned)
     all_findings += findings.row_findings(counted, recipe, base_model, dataset, learned)
     all_findings += row_kind_findings(learned, counted, dataset)
+    all_findings += seen_findings(continued_from, dataset)
     all_findings += findings.data_findings(data, recipe, base_model, dataset, learned)
     all_findings += methods.length_findings(chosen, recipe, base_model)
-    estimate = _estimate(project, chosen, learned, recipe, base_model, data, machine)
+    estimate = _estimate(project, chosen, learned, recipe, base_model, data, machine, continued_from)
     all_findings += findings.machine_findings(estimate, machine)
-    all_findings += methods.serving_findings(chosen, recipe, data)
+    all_findings += methods.serving_findings(chosen, recipe, data, continued_from)
     all_findings += findings.queue_findings()
     return Preflight(all_findings, estimate, machine, data, waiting, plan)
 
@@ -98,10 +103,11 @@ def _estimate(
     base_model: BaseModel,
     data: DataFigures,
     machine: Machine,
+    start: ModelVersion | None = None,
 ) -> Estimate:
     parameters = int(base_model.parameter_count or 0)
     trainable = method.trainable(base_model.architecture, parameters, recipe)
-    stored_bytes = method.stored_bytes(parameters, trainable, recipe)
+    stored_bytes = result_of(method, recipe, start, parameters, trainable).stored_bytes
     past = speeds.like_runs(project, base_model, method, recipe, machine, objective)
     steps = estimates.steps_of(data.train_rows, recipe.batch_size, recipe.epochs)
     speed = speeds.expected_speed(

@@ -8,6 +8,7 @@ from training.methods import Method, Recipe
 from training.models import BaseModel, ModelVersion
 from training.preflight.findings import PreflightFinding
 from training.serving import Serving
+from training.starts import result_of
 
 
 def method_findings(method: Method, base_model: BaseModel | None, machine: Machine) -> list[PreflightFinding]:
@@ -28,8 +29,10 @@ def method_findings(method: Method, base_model: BaseModel | None, machine: Machi
     return []
 
 
-def rank_findings(method: Method, recipe: Recipe) -> list[PreflightFinding]:
-    rank = method.rank(recipe)
+def rank_findings(
+    method: Method, recipe: Recipe, start: ModelVersion | None = None
+) -> list[PreflightFinding]:
+    rank = result_of(method, recipe, start).rank
     if rank is not None and rank > settings.ENGINE_MAX_LORA_RANK:
         # A method may store its adapter with a higher rank than it trains.
         chosen = getattr(recipe, "rank", rank)
@@ -62,9 +65,16 @@ def length_findings(method: Method, recipe: Recipe, base_model: BaseModel) -> li
     ]
 
 
-def serving_findings(method: Method, recipe: Recipe, data: DataFigures) -> list[PreflightFinding]:
+def serving_findings(
+    method: Method, recipe: Recipe, data: DataFigures, start: ModelVersion | None = None
+) -> list[PreflightFinding]:
     findings = []
-    if method.version_kind(recipe) == ModelVersion.Kind.FULL and settings.ENGINE_MAX_FULL == 0:
+    result = result_of(method, recipe, start)
+    if (
+        result.kind == ModelVersion.Kind.FULL
+        and result.serving == Serving.WHOLE
+        and settings.ENGINE_MAX_FULL == 0
+    ):
         findings.append(
             PreflightFinding(
                 "warn",
@@ -72,7 +82,7 @@ def serving_findings(method: Method, recipe: Recipe, data: DataFigures) -> list[
                 "Ask an operator to raise GUILDHALL_ENGINE_MAX_FULL, or train an adapter.",
             )
         )
-    if method.serving(recipe) == Serving.TRANSFORMERS and settings.ENGINE_MAX_TRANSFORMERS == 0:
+    if result.serving == Serving.TRANSFORMERS and settings.ENGINE_MAX_TRANSFORMERS == 0:
         findings.append(
             PreflightFinding(
                 "warn",

@@ -21,7 +21,8 @@ from training.models import BaseModel, KnowledgeAnswer
 from training.rows import RowEncoder
 from training.runner.answers import answers
 from training.runner.data import TransformersTokenizer, stop_id_of
-from training.runner.train import check_present, set_up_torch, tokenizer_of, understood
+from training.runner.files import check_present
+from training.runner.train import set_up_torch, tokenizer_of, understood
 from training.services.knowledge import (
     AskedExample,
     AskedFact,

@@ -30,6 +30,7 @@ from training.models import (
 from training.rows import EncodedRow, RowEncoder
 from training.runner.answers import answers
 from training.runner.data import TransformersTokenizer, stop_id_of
+from training.runner.files import check_present
 from training.runner.held_out import (
     NO_LIMIT,
     Rendered,
@@ -39,7 +40,7 @@ from training.runner.held_out import (
     measure_rows,
     render_for_both,
 )
-from training.runner.train import check_present, set_up_torch, tokenizer_of, understood
+from training.runner.train import set_up_torch, tokenizer_of, understood
 from training.services import forgetting as services
 
 if TYPE_CHECKING:

@@ -20,13 +20,14 @@ from dataset.rows import rows_at
 from training.held_out import ChosenRow, choose
 from training.host import stopping
 from training.losses import available_rows, datasets_of, prompt_digest
-from training.methods import METHODS, recipe_from
+from training.methods import METHODS, complete, recipe_from
 from training.models import LossMeasurement, ModelVersion, RowLoss
 from training.objectives import recipe_type
 from training.queries import system_prompt_of
 from training.rows import EncodedRow, RowEncoder
 from training.runner.data import TransformersTokenizer, collate
-from training.runner.train import check_present, set_up_torch, tokenizer_of, understood
+from training.runner.files import check_present
+from training.runner.train import set_up_torch, tokenizer_of, understood
 from training.services import results
 
 if TYPE_CHECKING:
@@ -262,14 +263,10 @@ def load_version(version: ModelVersion, *, device: str, precision: str) -> Any:
 
 
 def load_weights(folder: Path, *, device: str, precision: str) -> Any:
-    """Complete weights from a folder, for answering."""
+    """Complete weights from a folder, with the part beside them if there is one, for answering."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=getattr(torch, precision), trust_remote_code=False, use_safetensors=True
-    )
-    return model.to(device).eval()
+    return complete.load(folder, dtype=getattr(torch, precision), device=device)
 
 
 def losses_of_rows(model: "PreTrainedModel | PeftModel", rows: list[EncodedRow], device: str) -> list[float]:

@@ -30,9 +30,10 @@ from training.queries import split_rows
 from training.row_facts import DataFacts
 from training.rows import TRAIN, RowEncoder, TrainingRow
 from training.runner.data import Encoded, TransformersTokenizer, encode_rows, stop_id_of
+from training.runner.files import check_present
 from training.runner.held_out import NO_LIMIT, Rendered, batches, losses_of_rows, render
 from training.runner.plan import TrainingPlan
-from training.runner.train import check_present, environment_of, set_up_torch, tokenizer_of, understood
+from training.runner.train import environment_of, set_up_torch, tokenizer_of, understood
 from training.services import results
 
 if TYPE_CHECKING:

@@ -28,6 +28,7 @@ from training.row_facts import DataFacts
 from training.rows import EncodedRow, RowEncoder, TrainingRow
 from training.runner import joining
 from training.runner.data import Encoded, TransformersTokenizer, stop_id_of
+from training.runner.files import check_present
 from training.runner.held_out import (
     NO_LIMIT,
     Rendered,
@@ -38,7 +39,7 @@ from training.runner.held_out import (
     render,
 )
 from training.runner.plan import TrainingPlan
-from training.runner.train import check_present, environment_of, set_up_torch, tokenizer_of, understood
+from training.runner.train import environment_of, set_up_torch, tokenizer_of, understood
 from training.services import personal as services
 
 if TYPE_CHECKING:

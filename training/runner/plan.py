@@ -83,6 +83,8 @@ class TrainingPlan:
         self.clock = Clock()
         self.time_left = time_left or TimeLeft(expected={})
         self.stretches = stretches or Stretches("cpu")
+        # Whether the model before training is not its base model alone: a run that continues a trained part.
+        self.continues = False
         self._waiting = {"reference": int(objective.needs_reference), "evaluate": 0, "sample": 0}
         self.begin_at(0)
 

@@ -39,15 +39,15 @@ class Teller(Protocol):
 
 
 @contextmanager
-def as_reference(model: "PreTrainedModel | PeftModel") -> Iterator[None]:
-    """The model as the base model answers. It must not have been trained yet.
+def as_reference(model: "PreTrainedModel | PeftModel", *, continues: bool = False) -> Iterator[None]:
+    """The model as the base model answers, or the version that the run `continues`. It must not have been trained yet.
 
-    An adapter is switched off. Where that is not the base model, and for a model without one, the untrained model itself is the
+    A new adapter is switched off. Where that is not the base model, and for a model without one, the untrained model itself is the
     reference.
     """
     from peft import PeftModel
 
-    if isinstance(model, PeftModel) and not _changes_base(model):
+    if isinstance(model, PeftModel) and not continues and not _changes_base(model):
         with model.disable_adapter():
             yield
     else:
@@ -81,7 +81,7 @@ def attach(
     size = plan.recipe.rows_at_once * plan.objective.answers_per_row
     if len(found) < len(order):
         model.to(device)
-        with plan.doing("reference"), apart(model), as_reference(model):
+        with plan.doing("reference"), apart(model), as_reference(model, continues=plan.continues):
             written = time.monotonic()
             while len(found) < len(order):
                 tell(

@@ -13,7 +13,9 @@ from dataset.rows import iter_rows
 from training.methods import Method, Recipe
 from training.models import ModelVersion, TrainingRun
 from training.runner.data import render_prompt
+from training.runner.starting import StartFolders, save
 from training.services import results
+from training.starts import result_of
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -30,16 +32,18 @@ def store_result(
     model: "PreTrainedModel | PeftModel",
     tokenizer: "PreTrainedTokenizerBase",
     base_folder: Path,
+    start: StartFolders,
     system_prompt: str,
     loss_after: float | None,
 ) -> None:
     """Stores the weights and registers the version. If storing fails, there is no version and the run fails."""
+    own = result_of(method, recipe, training_run.continued_from)
     with scratch("result") as temporary:
         folder = temporary / "model"
         folder.mkdir()
         try:
-            method.save(model, folder)
-            if method.version_kind(recipe) == ModelVersion.Kind.FULL:
+            save(method, recipe, model, folder, training_run.continued_from, start)
+            if own.kind == ModelVersion.Kind.FULL:
                 _copy_tokenizer(base_folder, folder)
             artifact = storage().put(folder, kind="model")
         except Exception as error:  # each library has its own errors
@@ -57,9 +61,9 @@ def store_result(
     results.register_version(
         training_run=training_run,
         artifact=artifact,
-        kind=method.version_kind(recipe),
-        serving=method.serving(recipe),
-        adapter_rank=method.rank(recipe),
+        kind=own.kind,
+        serving=own.serving,
+        adapter_rank=own.rank,
         parity_prompts=_parity_prompts(training_run, tokenizer, system_prompt),
     )
 

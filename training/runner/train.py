@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.host.disks import storage_error
 from core.host.scratch import scratch
-from core.models import Artifact
 from core.runs.context import RunContext, RunFailed, RunHandedBack
-from core.storage import storage
 from dataset.rows import iter_rows
 from training import checkpoints
 from training.estimates import CHECKPOINT_SECONDS, steps_of
@@ -26,9 +24,11 @@ from training.models import ModelVersion, TrainingRun
 from training.objectives import OBJECTIVES, recipe_type
 from training.runner.data import encode_rows, stop_id_of
 from training.runner.database import DatabaseReporter
+from training.runner.files import check_present
 from training.runner.memory import PeakMemory
 from training.runner.plan import TrainingPlan
 from training.runner.results import CONTINUES, store_result
+from training.runner.starting import load, start_folders
 from training.services import results
 from training.time_left import TimeLeft
 
@@ -46,9 +46,9 @@ OUT_OF_MEMORY_ADVICE = (
 
 def run(ctx: RunContext) -> None:
     """Trains, or continues from the last complete checkpoint; produces a model version."""
-    training_run = TrainingRun.objects.select_related("project", "base_model", "dataset", "run").get(
-        run=ctx.run
-    )
+    training_run = TrainingRun.objects.select_related(
+        "project", "base_model", "dataset", "run", "continued_from__artifact"
+    ).get(run=ctx.run)
     if ModelVersion.objects.filter(training_run=training_run).exists():
         # The worker died between registering the version and ending the run: nothing is left to do.
         return
@@ -60,9 +60,11 @@ def run(ctx: RunContext) -> None:
     base_folder = check_present(training_run.base_model.artifact, str(training_run.base_model))
     check_present(training_run.dataset.artifact, str(training_run.dataset))
     plan = _plan(ctx, training_run, recipe, base_folder, device)
+    start = start_folders(training_run, base_folder)
+    plan.continues = start.part is not None
     resume_from = _begin(ctx, training_run, plan, device)
     with PeakMemory(device) as memory, scratch("training") as work:
-        model = method.load(base_folder, recipe, device)
+        model = load(method, recipe, start, device)
         plan.clock.add("load", time.monotonic() - began)
         reporter = DatabaseReporter(ctx, training_run, plan, memory)
         result = _train(
@@ -85,6 +87,7 @@ def run(ctx: RunContext) -> None:
                 model,
                 plan.tokenizer,
                 base_folder,
+                start,
                 _system_prompt(training_run),
                 result.loss_after,
             )
@@ -152,7 +155,7 @@ def _begin(ctx: RunContext, training_run: TrainingRun, plan: TrainingPlan, devic
     ctx.report(
         done=from_step,
         total=plan.steps,
-        message=f"Loading {training_run.base_model.name}.",
+        message=f"Loading {training_run.continued_from or training_run.base_model}.",
         left=plan.seconds_left(from_step),
         now=True,
     )
@@ -197,20 +200,6 @@ def _time_left(training_run: TrainingRun) -> TimeLeft:
     }
     expected = training_run.estimate.get("unit_seconds") or {}
     return TimeLeft(expected=expected, before=before, save_every=CHECKPOINT_SECONDS)
-
-
-def check_present(artifact: Artifact | None, label: str) -> Path:
-    """The artifact's folder on this host. RunFailed, naming the file, when it is not complete in the store; `label` names it in the error."""
-    assert artifact is not None  # every ready object has one
-    folder = storage().local_path(artifact)
-    missing = [entry["path"] for entry in artifact.manifest if not (folder / entry["path"]).is_file()]
-    if missing:
-        raise RunFailed(
-            "artifact_missing",
-            f"{label} is not complete in the artifact store: {missing[0]} is missing.",
-            "Restore the store from a backup, then try again.",
-        )
-    return folder
 
 
 def set_up_torch(seed: int) -> str:

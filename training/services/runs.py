@@ -16,6 +16,7 @@ from dataset.models import DatasetVersion
 from dataset.queries.withdrawals import withdrawn_rows, withdrawn_words
 from training import checkpoints, preflight
 from training.actions import TrainingAction
+from training.chain import runs_behind
 from training.estimates import Estimate
 from training.host.code_version import code_version
 from training.methods import METHODS, Method, Recipe, recipe_from
@@ -23,6 +24,7 @@ from training.methods.base import as_values
 from training.models import BaseModel, ModelVersion, TokenCount, TrainingRun
 from training.objectives import OBJECTIVES, SUPERVISED, recipe_type
 from training.services.results import make_base_version
+from training.starts import serving_words
 
 
 class NotLaunchable(Invalid):
@@ -57,6 +59,7 @@ def check(
     method: str,
     recipe: Recipe,
     objective: str = SUPERVISED.name,
+    continued_from: ModelVersion | None = None,
 ) -> preflight.Preflight:
     """The preflight. If rows are not counted yet, a worker starts to count them."""
     result = preflight.check(
@@ -66,6 +69,7 @@ def check(
         method=method,
         recipe=recipe,
         objective=objective,
+        continued_from=continued_from,
     )
     if result.counting is not None and result.counting.run is None:
         count_tokens(by=by, project=project, base_model=base_model, dataset=dataset)
@@ -81,9 +85,11 @@ def launch(
     method: str,
     recipe: dict[str, Any] | None = None,
     objective: str = SUPERVISED.name,
+    continued_from: ModelVersion | None = None,
     note: str = "",
 ) -> TrainingRun:
-    """Queues a training run. NotLaunchable, with every problem at once, when the preflight finds problems.
+    """Queues a training run, from the base model or `continued_from`. NotLaunchable, with every problem at once, when the preflight
+    finds problems.
 
     `recipe` holds settings that differ from the defaults of method and objective.
     """
@@ -101,6 +107,7 @@ def launch(
         method=method,
         recipe=settings,
         objective=objective,
+        continued_from=continued_from,
     )
     if not result.ok:
         raise NotLaunchable(result)
@@ -112,6 +119,7 @@ def launch(
         method=METHODS[method],
         objective=objective,
         recipe=settings,
+        continued_from=continued_from,
         estimate=result.estimate,
         note=note,
     )
@@ -127,6 +135,7 @@ def _queue(
     method: Method,
     objective: str,
     recipe: Recipe,
+    continued_from: ModelVersion | None,
     estimate: Estimate | None,
     note: str,
 ) -> TrainingRun:
@@ -134,11 +143,12 @@ def _queue(
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     highest = TrainingRun.objects.filter(project=project).aggregate(highest=Max("number"))["highest"]
     number = (highest or 0) + 1
+    after = f", from {continued_from}" if continued_from else ""
     run = launch_run(
         by=by,
         project=project,
         kind="training",
-        title=f"Run {number}: {method.label} on {str(dataset)[:1].lower()}{str(dataset)[1:]}",
+        title=f"Run {number}: {method.label} on {str(dataset)[:1].lower()}{str(dataset)[1:]}{after}",
     )
     values = as_values(recipe)
     training_run = TrainingRun.objects.create(
@@ -147,13 +157,14 @@ def _queue(
         number=number,
         base_model=base_model,
         dataset=dataset,
+        continued_from=continued_from,
         method=method.name,
         objective=objective,
         recipe=values,
         recipe_hash=recipe_hash(method.name, values, objective),
         note=one_line(note, most=300),
         code_version=code_version(),
-        serving_plan=method.serving(recipe).label,
+        serving_plan=serving_words(method, recipe, continued_from),
         planned_steps=estimate.steps if estimate else 0,
         estimate=estimate.as_values() if estimate else {},
         launched_by=by,
@@ -167,6 +178,7 @@ def _queue(
         base_model=base_model.name,
         dataset=dataset.number,
         recipe_hash=training_run.recipe_hash,
+        **({"continued_from": str(continued_from)} if continued_from else {}),
     )
     return training_run
 
@@ -222,10 +234,11 @@ def again(run: Run, by: User) -> None:
     """A run that made its version is complete, even when it ended as cancelled (core.runs.kinds.RunKind.on_again)."""
     if ModelVersion.objects.filter(training_run__run=run).exists():
         raise Conflict("This run has made its model version already.", "Launch a new run to make another.")
-    dataset = TrainingRun.objects.select_related("dataset").get(run=run).dataset
-    if withdrawn := withdrawn_rows([dataset.pk]).get(dataset.pk):
+    training_run = TrainingRun.objects.select_related("dataset").get(run=run)
+    datasets = {one.dataset_id: one.dataset for one in runs_behind(training_run)}
+    for pk, withdrawn in withdrawn_rows(datasets).items():
         raise Conflict(
-            f"{dataset} has {withdrawn_words(withdrawn)}.",
+            f"{datasets[pk]} has {withdrawn_words(withdrawn)}.",
             "Freeze a new version, which leaves them out, and launch a new run on that.",
         )
 

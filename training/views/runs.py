@@ -20,7 +20,7 @@ from core.roles import READERS
 from training import preflight, queries, services
 from training.curves import loss_note, loss_series, preference_charts, preference_note
 from training.filters import CompareForm, TrainingRunFilter
-from training.forms import COMMON, LaunchForm, kept_settings
+from training.forms import COMMON, LaunchForm, continued_values, kept_settings
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import MetricPoint, ModelVersion, TrainingRun
 from training.objectives import (
@@ -72,10 +72,15 @@ def _initial(request: HttpRequest, access: Access) -> dict[str, Any]:
                 "objective": earlier.objective,
                 "base_model": earlier.base_model_id,
                 "dataset": earlier.dataset_id,
+                "continued_from": earlier.continued_from_id or "",
+                "was_from": earlier.continued_from_id or "",
             }
             values = {**earlier.recipe, **kept, "note": earlier.note} | values
     objective = str(values.get("objective", "")) or SUPERVISED.name
-    return kept_settings(request.GET, str(values.get("method", "")), objective) | values
+    values = {"was_from": params.text("was_from")} | values
+    continued = continued_values(access.project, values)
+    method = str(continued.get("method", values.get("method", "")))
+    return kept_settings(request.GET, method, objective) | values | continued
 
 
 def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | None]:
@@ -94,6 +99,7 @@ def _check_initial(form: LaunchForm) -> tuple[LaunchForm, preflight.Preflight | 
         "method": form.chosen.name,
         "objective": form.chosen_objective.name,
         "note": form.initial.get("note", ""),
+        "continued_from": form.initial.get("continued_from", ""),
     }
     bound = LaunchForm(form.project, form.chosen.name, values)
     if not bound.is_valid():
@@ -321,6 +327,7 @@ def _differences(a: TrainingRun, b: TrainingRun) -> list[tuple[str, Any, Any]]:
     rows: list[tuple[str, Any, Any]] = [
         ("Base model", a.base_model, b.base_model),
         ("Dataset", a.dataset, b.dataset),
+        ("Continues from", a.continued_from or "–", b.continued_from or "–"),
         ("Learns from", OBJECTIVES[a.objective].label, OBJECTIVES[b.objective].label),
         ("Method", METHODS[a.method].label, METHODS[b.method].label),
         ("Code", a.code_version, b.code_version),

@@ -15,10 +15,11 @@ from core.roles import READERS
 from dataset.queries.withdrawals import withdrawals_in
 from training import losses, queries, services
 from training.archive import archive_response
+from training.chain import datasets_behind
 from training.curves import loss_note, loss_series
 from training.filters import VersionFilter
 from training.forgotten import forgotten_of
-from training.lineage import origin_of
+from training.lineage import chain_around, origin_of
 from training.links import version_links
 from training.models import ModelVersion
 from training.objectives import OBJECTIVES
@@ -59,8 +60,13 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
     context = {
         "version": version,
         "lineage": origin_of(version),
+        "chain": chain_around(version),
         "people": queries.people_trained_on(version.training_run),
-        "withdrawn": withdrawals_in(version.training_run.dataset) if version.training_run else [],
+        "withdrawn": [
+            withdrawal
+            for dataset in datasets_behind([version])[version.pk]
+            for withdrawal in withdrawals_in(dataset)
+        ],
         "chart": chart,
         "chart_note": loss_note(OBJECTIVES.get(version.training_run.objective))
         if version.training_run

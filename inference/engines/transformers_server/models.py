@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from training.methods import METHODS
+from training.methods import METHODS, complete
 
 
 class Unknown(Exception):
@@ -41,7 +41,7 @@ class Model:
 
 class Models:
     def __init__(self, folder: Path, name: str, *, most_adapters: int, device: str, threads: int = 0) -> None:
-        """Loads the base model: in float32 on a CPU and bfloat16 on a GPU, as trainers do, so that answers are equal."""
+        """Loads the base model, or complete weights with a part beside them: in float32 on a CPU and bfloat16 on a GPU, as trainers do, so that answers are equal."""
         if threads:
             torch.set_num_threads(threads)
         self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -54,8 +54,10 @@ class Models:
         module = module.to(device).eval().requires_grad_(False)
         # Sampling parameters come from the request, not from the model's folder.
         module.generation_config = GenerationConfig()
+        module = complete.with_part(module, Path(folder)).to(device).eval().requires_grad_(False)
         self.device = device
-        self.base = Model(name, str(folder), None, module)
+        answering, virtual_tokens = _generating(module)
+        self.base = Model(name, str(folder), None, answering, virtual_tokens)
         self.most_adapters = most_adapters
         self._adapters: dict[str, Model] = {}
         self._changing = threading.Lock()
