@@ -160,6 +160,17 @@ def test_every_method_says_how_it_is_served():
         assert (method.version_kind(recipe) == "full") == (method.serving(recipe) == Serving.WHOLE)
 
 
+def test_slower_methods_are_expected_to_be_slower():
+    pace = {name: method.pace(method.recipe()) for name, method in METHODS.items()}
+    assert {name for name, share in pace.items() if share != 1} == {"oft", "qlora"}
+    assert pace["oft"] == 0.8 and pace["qlora"] == 0.78
+    lora = METHODS["lora"]
+    shares = {
+        name: lora.pace(recipe_from(lora.recipe, {"variant": name})) for name in ("lora", "dora", "pissa")
+    }
+    assert shares == {"lora": 1.0, "dora": 0.7, "pissa": 1.0}
+
+
 def test_prefix_tuning_has_no_gradient_checkpointing():
     from core.errors import Invalid
 

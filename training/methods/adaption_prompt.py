@@ -1,5 +1,9 @@
 """Adaption prompts (LLaMA-Adapter, Zhang et al. 2023): trained prompts in the attention of each layer, let in by a gate that starts
-closed."""
+closed.
+
+Learning rate: 5e-3 in PEFT's comparison of methods (MetaMathQA, Llama 3.2 3B, 4 rows a step). The 9e-3 of the authors' code is for 256 rows a
+step; the code scales it by the rows.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,12 +24,12 @@ KNOWN = ("llama", "mistral")
 @dataclass(frozen=True, kw_only=True)
 class AdaptionPromptRecipe(Recipe):
     learning_rate: float = setting(
-        default=9e-3,
+        default=5e-3,
         label="Learning rate",
         help="The size of a step at its largest.",
         least=1e-7,
         most=1.0,
-        source="9e-3 in the paper's code; the gates start at zero",
+        source="PEFT's comparison of methods, with 4 rows a step; the gates start at zero",
     )
     length: int = setting(
         default=10,

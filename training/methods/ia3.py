@@ -1,6 +1,9 @@
 """IA3 (Liu et al. 2022): one trained factor for each key, value and inner feed-forward number.
 
 A factor multiplies a row or a column of a weight, so the result is merged exactly into the base model when stored.
+
+Learning rate: 3e-3 in the paper's recipe T-Few, with Adafactor; 5e-3 in PEFT's comparison of methods, where LoRA has 1e-4 (MetaMathQA, Llama 3.2
+3B, 4 rows a step). Smaller models take larger steps.
 """
 
 from dataclasses import dataclass
@@ -27,7 +30,7 @@ class IA3Recipe(Recipe):
         help="The size of a step at its largest.",
         least=1e-7,
         most=1e-1,
-        source="few factors near 1 need large steps: 3e-3 in the paper's T-Few, 1e-2 in PEFT's examples",
+        source="few factors near 1 need large steps: 3e-3 in the paper's T-Few, 5e-3 in PEFT's comparison with 3 billion parameters",
     )
 
 

@@ -1,6 +1,8 @@
 """OFT (Qiu et al. 2023): each weight's inputs are rotated in blocks, which keeps the angles between its outputs.
 
 A rotation is a product with the weight, so the result is merged into the base model when stored.
+
+Learning rate: LoRA's. PEFT's comparison of methods (MetaMathQA, Llama 3.2 3B, 4 rows a step) trains LoRA, DoRA and OFT with one rate, 1e-4.
 """
 
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ class OFTRecipe(Recipe):
         help="The size of a step at its largest.",
         least=1e-7,
         most=1e-1,
-        source="PEFT's OFT examples use 1e-4 to 1e-3",
+        source="LoRA's: PEFT's comparison of methods has one rate for both",
     )
     block: int = setting(
         default=32,
@@ -69,6 +71,10 @@ class OFT(MergedIntoBase):
             block = block_for(inputs, recipe.block)
             each += inputs // block * (block * (block - 1) // 2)
         return each * layers_of(architecture)
+
+    def pace(self, recipe: Recipe) -> float:
+        # Measured as DoRA was (training.methods.lora): 3.41 s for a step in float32 and 1.82 in bfloat16, against 2.89 and 1.32.
+        return 0.8
 
     def describe(self, recipe: Recipe) -> str:
         assert isinstance(recipe, OFTRecipe)

@@ -1,4 +1,8 @@
-"""Prefix tuning (Li and Liang 2021): trained keys and values in every layer, as if a text stood before each prompt."""
+"""Prefix tuning (Li and Liang 2021): trained keys and values in every layer, as if a text stood before each prompt.
+
+Learning rate: 5e-3 to 1e-2 in P-Tuning v2 (Liu et al. 2022), which trains keys and values themselves, as here; 5e-3 in PEFT's comparison of
+methods from the keys and values of a real text (MetaMathQA, Llama 3.2 3B). The paper's 5e-5 is for its second network.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar

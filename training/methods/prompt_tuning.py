@@ -1,4 +1,8 @@
-"""Prompt tuning (Lester et al. 2021): trained vectors stand before the embeddings of every prompt."""
+"""Prompt tuning (Lester et al. 2021): trained vectors stand before the embeddings of every prompt.
+
+Learning rate: 0.3 in the paper, with Adafactor; 3e-2 in PEFT's guide to prompt-based methods, with AdamW; 1e-3 in PEFT's comparison of
+methods, where LoRA has 1e-4 (MetaMathQA, Llama 3.2 3B, 5,000 steps of 4 rows). A run here has a hundredth of those steps.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +27,7 @@ class PromptTuningRecipe(Recipe):
         help="The size of a step at its largest.",
         least=1e-7,
         most=1.0,
-        source="few vectors need large steps: 0.3 in the paper with another optimiser, 3e-2 in PEFT's examples",
+        source="few vectors need large steps: 0.3 in the paper with another optimiser, 3e-2 in PEFT's guide",
     )
     length: int = setting(
         default=20,
