@@ -467,6 +467,16 @@ ENGINE_MAX_TRANSFORMERS = env.number("GUILDHALL_ENGINE_MAX_TRANSFORMERS", 1, lea
 # Measuring takes minutes of the worker that trains; without it, a person asks for it on the version's page.
 MEASURE_FORGETTING = env.flag("GUILDHALL_MEASURE_FORGETTING", default=True)
 TRAINING_THREADS = env.number("GUILDHALL_TRAINING_THREADS", 0, least=0, most=4096)
+# Processes that train one run together on each host: 0 is one for each visible GPU, and one without.
+TRAINING_PROCESSES = env.number("GUILDHALL_TRAINING_PROCESSES", 0, least=0, most=64)
+TRAINING_HOSTS = env.number("GUILDHALL_TRAINING_HOSTS", 1, least=1, most=64)
+# Where the processes of several hosts find each other: a name of the worker's host that the others know, and a free port.
+TRAINING_RENDEZVOUS = env.matching(
+    "GUILDHALL_TRAINING_RENDEZVOUS",
+    "127.0.0.1:29400",
+    r"[A-Za-z0-9.-]{1,253}:(102[4-9]|10[3-9][0-9]|1[1-9][0-9]{2}|[2-9][0-9]{3}|[1-5][0-9]{4}|6[0-4][0-9]{3})",
+    "a host and a port from 1024 to 64999 (10.0.0.4:29400)",
+)
 # Read by the Procfile and the container files; checked here so that a wrong value is reported before anything starts.
 WEB_PROCESSES = env.number("GUILDHALL_WEB_PROCESSES", 1, least=1, most=256)
 WORKER_CONCURRENCY = env.number("GUILDHALL_WORKER_CONCURRENCY", 2, least=1, most=256)

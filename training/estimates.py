@@ -71,6 +71,9 @@ class Estimate:
     disk_bytes: int
     device: str
     tokens_exact: bool
+    # How many processes train it, on how many hosts; `memory_bytes` are those of each.
+    processes: int = 1
+    hosts: int = 1
 
     def as_values(self) -> dict[str, Any]:
         return asdict(self)
@@ -208,17 +211,28 @@ def memory_bytes(
     bfloat16: bool,
     dropout: bool,
     weights_bytes: int | None = None,
+    processes: int = 1,
+    whole_first: bool = False,
 ) -> int:
     """Peak memory of a training step: weights, gradients, Adam's two moments, activations, logits of completion tokens.
 
-    `weights_bytes` is for weights that are kept in fewer bytes than `bytes_per_weight`.
+    `weights_bytes` is for weights that are kept in fewer bytes than `bytes_per_weight`. Of each of several `processes`: they divide
+    what is trained and the frozen weights, and put two layers and the embeddings together at a time. `whole_first`: the whole model
+    computes something before it is divided.
+
     `rows` and `length` describe the largest portion that is in memory at once. Logits are kept for completion tokens
     only, three copies in float32. On a GPU the memory of activations is free again before all gradients are there.
     """
     shape = Shape.of(architecture)
     adapter = trainable < parameters
+    loaded = weights = parameters * bytes_per_weight if weights_bytes is None else weights_bytes
+    if processes > 1:
+        embeddings = min(parameters, shape.vocabulary * shape.hidden)
+        at_work = embeddings + 2 * (parameters - embeddings) // shape.layers
+        held_here = min(parameters, parameters // processes + at_work)
+        weights = weights * held_here // parameters
+        parameters, trainable = held_here, trainable // processes
     # Autocast keeps a copy of float32 weights in bfloat16.
-    weights = parameters * bytes_per_weight if weights_bytes is None else weights_bytes
     weights += 2 * parameters if bfloat16 and bytes_per_weight == 4 else 0
     kept = activation_bytes(
         shape=shape,
@@ -239,6 +253,8 @@ def memory_bytes(
         needed = max(weights + trainable * 8 + held, trainable * GPU_STEP_BYTES)
     else:
         needed = weights + trainable * 12 + held
+    if processes > 1 and (whole_first or device == "cpu"):
+        needed = max(needed, loaded)  # each process loads the model into the host's memory first
     return int(PROCESS_BYTES[device] + needed)
 
 

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 
 from core.errors import Invalid
 from core.models import Project, Run
+from training.distribution import ALONE, Layout
 from training.estimates import Shape, passes_of_a_step
 from training.host.machine import Machine
 from training.methods import METHODS, Method, Recipe, recipe_from
@@ -153,6 +154,12 @@ def _row_tokens(run: TrainingRun) -> float:
     return float(tokens) / float(counted) if tokens and counted else 0.0
 
 
+def _layout_of(run: TrainingRun) -> Layout:
+    """A run of an earlier release had one process."""
+    processes, hosts = (int(run.environment.get(name) or 1) for name in ("processes", "hosts"))
+    return Layout(hosts, processes // hosts)
+
+
 def _recipe_of(run: TrainingRun) -> Recipe | None:
     """None for a recipe of an earlier release that has no place any more."""
     try:
@@ -181,8 +188,9 @@ def like_runs(
     recipe: Recipe,
     machine: Machine,
     objective: Objective = SUPERVISED,
+    layout: Layout = ALONE,
 ) -> list[TrainingRun]:
-    """The project's last undisturbed runs with the same work: same base, method, objective and device, and the same settings that
+    """The project's last undisturbed runs with the same work: same base, method, objective and devices, and the same settings that
     change the speed. On a GPU the number of rows at once is one of them."""
     runs = undisturbed_runs(machine.device_name).filter(
         project=project,
@@ -195,6 +203,7 @@ def like_runs(
         run
         for run in runs[: 4 * PAST_RUNS]
         if run.recipe.get("variant", "lora") == getattr(recipe, "variant", "lora")
+        and _layout_of(run) == layout
         and (float(run.recipe.get("dropout") or 0) > 0) == (method.dropout(recipe) > 0)
         and (machine.device == "cpu" or _rows_at_once(run) == min(recipe.rows_at_once, recipe.batch_size))
     ]
@@ -208,7 +217,7 @@ def correction(machine: Machine) -> float | None:
     plain = [name for name, objective in OBJECTIVES.items() if not objective.needs_baseline]
     for run in undisturbed_runs(machine.device_name).filter(objective__in=plain)[:CORRECTING_RUNS]:
         recipe = _recipe_of(run)
-        if recipe is None:
+        if recipe is None or _layout_of(run) != ALONE:
             continue
         general = _general(run.base_model, machine, METHODS[run.method], recipe, row_tokens=_row_tokens(run))
         ratios.append(float(run.undisturbed_speed or 0) / general.tokens_per_second)
@@ -225,8 +234,12 @@ def expected_speed(
     past: list[TrainingRun],
     row_tokens: float,
     objective: Objective = SUPERVISED,
+    layout: Layout = ALONE,
 ) -> TrainingSpeed:
-    """The expected speed of a run; `past` is `like_runs` of it, `row_tokens` the average length of its rows."""
+    """The expected speed of a run; `past` is `like_runs` of it, `row_tokens` the average length of its rows.
+
+    Not measured yet, several devices are taken to be as many times as fast. Processes on one host's processors share them.
+    """
     if past:
         newest = f"Run {past[0].number}"
         source = (
@@ -237,16 +250,17 @@ def expected_speed(
         return TrainingSpeed(median(float(run.undisturbed_speed or 0) for run in past), source)
     general = _general(base_model, machine, method, recipe, row_tokens=row_tokens)
     factor = correction(machine)
-    share = 1.0
+    together = layout.processes if machine.device == "cuda" else layout.hosts
+    share = float(together)
     if objective.needs_baseline:
         passes = passes_of_a_step(full=method.every_weight, recomputed=recipe.save_memory)
-        share = passes / (passes + 1)
-    if factor is None:
-        return TrainingSpeed(general.tokens_per_second * share, general.source)
-    return TrainingSpeed(
-        general.tokens_per_second * share * factor,
-        f"{general.source}; corrected by runs of this installation on this device",
-    )
+        share *= passes / (passes + 1)
+    source = general.source
+    if factor is not None:
+        source += "; corrected by runs of this installation on this device"
+    if together > 1:
+        source += f"; {together} times that of one device, what they tell each other not counted"
+    return TrainingSpeed(general.tokens_per_second * share * (factor or 1.0), source)
 
 
 def measured_units(past: list[TrainingRun], validation_tokens: int) -> dict[str, float]:

@@ -33,6 +33,11 @@ class RunLost(Exception):
     """Raised inside a runner when another worker has its run now; it must stop without writing."""
 
 
+class RunBroken(Exception):
+    """Raised by a runner when a process that works for it was killed. The run is taken up again as after the loss of its worker, and
+    that counts as an attempt."""
+
+
 class RunHandedBack(Exception):
     """Raised by a runner whose worker must stop, after saving its state: the run waits for another worker.
 

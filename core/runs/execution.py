@@ -15,7 +15,7 @@ from core.audit.entries import record
 from core.errors import ExpectedError
 from core.host.disks import storage_error
 from core.models import Run
-from core.runs.context import RunCancelled, RunContext, RunFailed, RunHandedBack, RunLost
+from core.runs.context import RunBroken, RunCancelled, RunContext, RunFailed, RunHandedBack, RunLost
 from core.runs.kinds import kind_of, load_named
 from core.runs.messages import send_run
 
@@ -104,6 +104,9 @@ def execute(run_id: int) -> None:
             runner(context)
     except RunLost:
         log.warning("Run %s has another worker now; this one stops", run_id)
+    except RunBroken:
+        # Without a heartbeat the sweep takes the run up again, or ends it after too many attempts.
+        log.exception("Run %s lost a process; it will be taken up again", run_id)
     except RunHandedBack:
         _hand_back(run, claim)
     except RunCancelled:

@@ -59,7 +59,7 @@ def worker():
     """worker(training, ...) is a process that does the run as a worker would; it is gone when the test ends."""
     processes = []
 
-    def start(training, *, pause=0.15, every=0.3):
+    def start(training, *, pause=0.15, every=0.3, processes=1):
         name = connection.settings_dict["NAME"]
         command = [
             sys.executable,
@@ -69,6 +69,7 @@ def worker():
             str(training.run_id),
             str(pause),
             str(every),
+            str(processes),
         ]
         processes.append(subprocess.Popen(command, cwd=live_settings.BASE_DIR))
         return processes[-1]

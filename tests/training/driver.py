@@ -1,6 +1,6 @@
 """A worker in a process of its own, for tests that kill it: does one run, slowed down so that it can be caught.
 
-python -m tests.training.driver <database name> <run id> <seconds a step> <seconds between checkpoints>
+python -m tests.training.driver <database name> <run id> <seconds a step> <seconds between checkpoints> [processes]
 """
 
 import os
@@ -10,7 +10,7 @@ import time
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 
 
-def main(database: str, run_id: int, pause: float, every: float) -> None:
+def main(database: str, run_id: int, pause: float, every: float, processes: int = 1) -> None:
     import django
     from django.conf import settings
 
@@ -18,10 +18,13 @@ def main(database: str, run_id: int, pause: float, every: float) -> None:
     django.setup()
     settings.RUN_HEARTBEAT_SECONDS = 1
     settings.TRAINING_THREADS = 1
+    settings.TRAINING_PROCESSES = processes
 
     from core.tasks import execute_run
     from tests.training.trained import small_set
-    from training.runner import asking, forgetting, loop
+    from training.runner import asking, forgetting, loop, torchrun
+
+    torchrun.MODULE = "tests.training.slow_process"
 
     loop.CHECKPOINT_SECONDS = every
     finish_step = loop._Watch.on_step_end
@@ -54,4 +57,4 @@ def main(database: str, run_id: int, pause: float, every: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), *map(int, sys.argv[5:]))

@@ -132,6 +132,10 @@ class EstimateSerializer(serializers.Serializer[Any]):
     disk_bytes = serializers.IntegerField()
     device = serializers.CharField()
     tokens_exact = serializers.BooleanField()
+    processes = serializers.IntegerField(
+        help_text="How many train it together, one for each device; memory_bytes are those of each."
+    )
+    hosts = serializers.IntegerField()
 
 
 class MachineSerializer(serializers.Serializer[Any]):
@@ -142,6 +146,8 @@ class MachineSerializer(serializers.Serializer[Any]):
     memory_total = serializers.IntegerField()
     memory_free = serializers.IntegerField()
     disk_free = serializers.IntegerField()
+    devices = serializers.IntegerField(help_text="Processes that can train one run together, on each host.")
+    hosts = serializers.IntegerField()
 
 
 class PreflightSerializer(serializers.Serializer[Any]):

@@ -21,6 +21,7 @@ from django.core.cache import cache
 from redis.exceptions import RedisError
 
 from core.text import lines_of
+from training.distribution import devices_of
 
 if TYPE_CHECKING:
     from celery.worker import WorkController
@@ -42,6 +43,8 @@ class Machine:
     disk_free: int
     bfloat16: bool = False  # whether it multiplies bfloat16 natively
     packages: tuple[str, ...] = ()  # those of OPTIONAL_PACKAGES that are installed
+    devices: int = 1  # processes that can train one run together, on each host
+    hosts: int = 1
 
 
 # Packages that some training methods need, and that are installed on machines with an NVIDIA GPU only.
@@ -71,10 +74,10 @@ def threads() -> int:
     return int(settings.TRAINING_THREADS or len(os.sched_getaffinity(0)))
 
 
-def _gpu() -> tuple[str, int, int] | None:
-    """(name, total, free) of the GPU with most free memory, from nvidia-smi; None without one."""
+def _gpus() -> list[tuple[str, int, int]]:
+    """(name, total, free) of the GPUs of this host, from nvidia-smi, that with most free memory first."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "unset") in ("", "-1") or not shutil.which("nvidia-smi"):
-        return None
+        return []
     try:
         answer = subprocess.run(
             ["nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"],
@@ -86,13 +89,22 @@ def _gpu() -> tuple[str, int, int] | None:
         rows = [[part.strip() for part in line.split(",")] for line in lines_of(answer) if line.strip()]
         gpus = [(name, int(total) * 2**20, int(free) * 2**20) for name, total, free in rows]
     except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-    return max(gpus, key=lambda gpu: gpu[2]) if gpus else None
+        return []
+    return sorted(gpus, key=lambda gpu: -gpu[2])
+
+
+def _visible(gpus: int) -> int:
+    """How many of the host's GPUs this process may use."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return gpus if named is None else min(gpus, len(named.split(",")))
 
 
 def this_machine() -> Machine:
     memory = psutil.virtual_memory()
-    gpu = _gpu()
+    gpus = _gpus()
+    devices = devices_of(_visible(len(gpus)))
+    # Of several, each needs the same: what the fullest of those used has free.
+    gpu = gpus[min(devices, len(gpus)) - 1] if gpus else None
     settings.STATE_DIR.mkdir(parents=True, exist_ok=True)
     device = "cuda" if gpu else "cpu"
     return Machine(
@@ -101,6 +113,8 @@ def this_machine() -> Machine:
         device_name=gpu[0] if gpu else f"CPU, {threads()} threads",
         threads=threads(),
         bfloat16=multiplies_bfloat16(device),
+        devices=devices,
+        hosts=settings.TRAINING_HOSTS,
         memory_total=gpu[1] if gpu else memory.total,
         memory_free=gpu[2] if gpu else memory.available,
         disk_free=shutil.disk_usage(settings.STATE_DIR).free,

@@ -153,10 +153,14 @@ class Recipe:
     @property
     def portion(self) -> int:
         """Rows that are in memory at once: an equal part of a step."""
-        rows = min(self.rows_at_once, self.batch_size)
-        while self.batch_size % rows:
-            rows -= 1
-        return rows
+        return self.portion_of(self.batch_size)
+
+    def portion_of(self, rows: int) -> int:
+        """The same for a process that does `rows` of a step's rows."""
+        portion = min(self.rows_at_once, rows)
+        while rows % portion:
+            portion -= 1
+        return portion
 
 
 def as_values(recipe: Recipe) -> dict[str, Any]:
@@ -179,6 +183,8 @@ class Method(Protocol):
     group: ClassVar[str]
     # Whether every weight of the base model is trained, so that each needs a gradient.
     every_weight: ClassVar[bool]
+    # Whether several processes can train it together, each with a part of the weights.
+    divisible: ClassVar[bool]
     # A Python package that only this method needs, of training.host.machine.OPTIONAL_PACKAGES; "" for none.
     package: ClassVar[str]
     recipe: type[Recipe]

@@ -20,6 +20,7 @@ class BesideFrozen(ABC):
     """Stores an adapter of peft that the transformers engine serves, unless a method says otherwise."""
 
     every_weight: ClassVar[bool] = False
+    divisible: ClassVar[bool] = True
     package: ClassVar[str] = ""
     # The settings that decide the shape of what is stored.
     shape: ClassVar[tuple[str, ...]] = ()

@@ -39,6 +39,7 @@ class FullFineTune:
     summary: ClassVar[str] = "Trains every weight. Slower and larger; needs its own engine."
     group: ClassVar[str] = "Every weight"
     every_weight: ClassVar[bool] = True
+    divisible: ClassVar[bool] = True
     package: ClassVar[str] = ""
     recipe: type[Recipe] = FullRecipe
 

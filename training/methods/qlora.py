@@ -48,6 +48,8 @@ class QLoRA(BesideFrozen):
     )
     group: ClassVar[str] = "Small adapters"
     package: ClassVar[str] = "bitsandbytes"
+    # Weights in 4 bits are bound to the device that they were quantised on.
+    divisible: ClassVar[bool] = False
     recipe: type[Recipe] = QLoRARecipe
     shape: ClassVar[tuple[str, ...]] = ("rank", "alpha", "targets", "rslora")
 

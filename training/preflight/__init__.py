@@ -11,12 +11,14 @@ from core.models import Project
 from dataset.models import DatasetVersion
 from training import counting, estimates, queries, speeds
 from training.counting import Counting
+from training.distribution import layout_of
 from training.estimates import DataFigures, Estimate
 from training.host.machine import Machine, training_machine
 from training.methods import METHODS, Method, Recipe
 from training.models import BaseModel, ModelVersion
 from training.objectives import OBJECTIVES, SUPERVISED, Objective
 from training.preflight import findings, methods
+from training.preflight.devices import device_findings
 from training.preflight.findings import PreflightFinding
 from training.preflight.objectives import kind_findings, row_kind_findings
 from training.preflight.starts import seen_findings, start_findings
@@ -90,6 +92,7 @@ def check(
     all_findings += methods.length_findings(chosen, recipe, base_model)
     estimate = _estimate(project, chosen, learned, recipe, base_model, data, machine, continued_from)
     all_findings += findings.machine_findings(estimate, machine)
+    all_findings += device_findings(chosen, estimate, recipe, machine)
     all_findings += methods.serving_findings(chosen, recipe, data, continued_from)
     all_findings += findings.queue_findings()
     return Preflight(all_findings, estimate, machine, data, waiting, plan)
@@ -108,7 +111,8 @@ def _estimate(
     parameters = int(base_model.parameter_count or 0)
     trainable = method.trainable(base_model.architecture, parameters, recipe)
     stored_bytes = result_of(method, recipe, start, parameters, trainable).stored_bytes
-    past = speeds.like_runs(project, base_model, method, recipe, machine, objective)
+    layout = layout_of(method, recipe.batch_size, hosts=machine.hosts, devices=machine.devices)
+    past = speeds.like_runs(project, base_model, method, recipe, machine, objective, layout)
     steps = estimates.steps_of(data.train_rows, recipe.batch_size, recipe.epochs)
     speed = speeds.expected_speed(
         project=project,
@@ -119,6 +123,7 @@ def _estimate(
         machine=machine,
         past=past,
         row_tokens=data.tokens_seen / max(1, steps * recipe.batch_size),
+        layout=layout,
     )
     units = estimates.unit_seconds(
         tokens_per_second=speed.tokens_per_second,
@@ -137,7 +142,9 @@ def _estimate(
         steps=steps,
         tokens=data.tokens_seen,
         trainable=trainable,
-        memory_bytes=_memory(method, objective, recipe, base_model, data, machine, parameters, trainable),
+        memory_bytes=_memory(
+            method, objective, recipe, base_model, data, machine, parameters, trainable, layout.processes
+        ),
         seconds=sum(parts.values()),
         parts=parts,
         unit_seconds=units,
@@ -146,6 +153,8 @@ def _estimate(
         disk_bytes=estimates.disk_bytes(trainable=trainable, stored_bytes=stored_bytes),
         device=machine.device_name,
         tokens_exact=data.exact,
+        processes=layout.processes,
+        hosts=layout.hosts,
     )
 
 
@@ -158,6 +167,7 @@ def _memory(
     machine: Machine,
     parameters: int,
     trainable: int,
+    processes: int = 1,
 ) -> int:
     return estimates.memory_bytes(
         architecture=base_model.architecture,
@@ -166,7 +176,7 @@ def _memory(
         rank=method.width(recipe),
         bytes_per_weight=method.bytes_per_weight(machine.device),
         # Both answers of a pair are in memory at once.
-        rows=min(recipe.rows_at_once, recipe.batch_size) * objective.answers_per_row,
+        rows=min(recipe.rows_at_once, recipe.batch_size // processes) * objective.answers_per_row,
         length=data.longest_row + method.virtual_tokens(recipe),
         completion=round(2 * data.completion_tokens),
         save_memory=recipe.save_memory,
@@ -174,6 +184,8 @@ def _memory(
         bfloat16=machine.bfloat16,
         dropout=method.dropout(recipe) > 0,
         weights_bytes=method.weights_bytes(base_model.architecture, parameters, machine.device),
+        processes=processes,
+        whole_first=objective.needs_reference,
     )
 
 

@@ -234,21 +234,24 @@ def _shortened_findings(data: DataFigures, recipe: Recipe) -> list[PreflightFind
 
 def machine_findings(estimate: Estimate, machine: Machine) -> list[PreflightFinding]:
     findings = []
-    if estimate.memory_bytes > machine.memory_total * MEMORY_MARGIN:
+    # Processes on a GPU each have their own memory, those on a host's processors share it.
+    sharing = estimate.processes // estimate.hosts if machine.device == "cpu" else 1
+    memory = estimate.memory_bytes * sharing
+    if memory > machine.memory_total * MEMORY_MARGIN:
         findings.append(
             PreflightFinding(
                 "stop",
-                f"It needs about {gigabytes(estimate.memory_bytes)} of memory and the machine has "
+                f"It needs about {gigabytes(memory)} of memory and the machine has "
                 f"{gigabytes(machine.memory_total)} in all.",
                 "Lower “Rows in memory at once” or “Longest row”, switch on “Gradient checkpointing”, or take a smaller base.",
                 "rows_at_once",
             )
         )
-    elif estimate.memory_bytes > machine.memory_free * MEMORY_MARGIN:
+    elif memory > machine.memory_free * MEMORY_MARGIN:
         findings.append(
             PreflightFinding(
                 "warn",
-                f"It needs about {gigabytes(estimate.memory_bytes)} of memory and {gigabytes(machine.memory_free)} are free now.",
+                f"It needs about {gigabytes(memory)} of memory and {gigabytes(machine.memory_free)} are free now.",
                 "Wait until other work on the machine has ended, or lower “Rows in memory at once”.",
                 "rows_at_once",
             )

@@ -8,17 +8,21 @@ from pathlib import Path
 
 from transformers import TrainingArguments
 
+from training.runner import ranks
 from training.runner.plan import TrainingPlan
+from training.runner.sharded import FSDP
 
 
 def trainer_arguments(plan: TrainingPlan, *, device: str, autocast: bool, work: Path) -> TrainingArguments:
     """Rows that do not fit into memory at once are gathered over several portions of one step. Logs and
     checkpoints are the loop's own, so the Trainer's are off."""
-    recipe = plan.recipe
+    recipe, shared = plan.recipe, ranks.processes() > 1
+    rows = recipe.batch_size // ranks.processes()
+    portion = recipe.portion_of(rows)
     arguments = TrainingArguments(
         output_dir=str(work),
-        per_device_train_batch_size=recipe.portion,
-        gradient_accumulation_steps=recipe.batch_size // recipe.portion,
+        per_device_train_batch_size=portion,
+        gradient_accumulation_steps=rows // portion,
         max_steps=plan.steps,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule,
@@ -31,7 +35,9 @@ def trainer_arguments(plan: TrainingPlan, *, device: str, autocast: bool, work: 
         logging_nan_inf_filter=False,
         save_strategy="no",
         eval_strategy="no",
-        bf16=autocast,
+        bf16=autocast and not shared,  # see ShardedTrainer.autocast
+        fsdp=True if shared else None,
+        fsdp_config=dict(FSDP) if shared else None,
         use_cpu=device == "cpu",
         gradient_checkpointing=recipe.save_memory,
         gradient_checkpointing_kwargs={"use_reentrant": False} if recipe.save_memory else None,
@@ -42,6 +48,6 @@ def trainer_arguments(plan: TrainingPlan, *, device: str, autocast: bool, work: 
         seed=recipe.seed,
         data_seed=recipe.seed,
     )
-    # One process trains on one device, the worker's; several would each need their own share of the planned order.
+    # One process trains on one device. Of several, each gets every n-th portion of the planned order (accelerate's BatchSamplerShard).
     arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001
     return arguments

@@ -1,22 +1,27 @@
 """What a training run writes into the database while it trains."""
 
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from core.runs.context import RunContext
 from core.text import storable
 from training.models import MetricPoint, SampleAnswer, TrainingRun
 from training.rows import TrainingRow
-from training.runner.memory import PeakMemory
 from training.runner.plan import TrainingPlan
 from training.services import results
+
+
+class Memory(Protocol):
+    @property
+    def peak(self) -> int:
+        """Bytes, the highest so far."""
 
 
 class DatabaseReporter:
     """The loop's reporter: writes points, samples and figures during training."""
 
     def __init__(
-        self, ctx: RunContext, training_run: TrainingRun, plan: TrainingPlan, memory: PeakMemory
+        self, ctx: RunContext, training_run: TrainingRun, plan: TrainingPlan, memory: Memory
     ) -> None:
         self.ctx, self.training_run, self.plan, self.memory = ctx, training_run, plan, memory
         self._written = time.monotonic()

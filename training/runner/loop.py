@@ -22,16 +22,15 @@ from transformers import (
 )
 
 from core.runs.context import RunFailed
-from training import checkpoints
 from training.estimates import CHECKPOINT_SECONDS
 from training.objectives import Scores, Whole
 from training.rows import TrainingRow
-from training.runner import reference
+from training.runner import ranks, reference
 from training.runner.arguments import trainer_arguments
 from training.runner.data import collate_rows
 from training.runner.plan import TrainingPlan
-from training.runner.scoring import apart, joined, log_ratios, row_losses, scores_of, whole_of
-from training.runner.trained_weights import SavesWhatIsTrained
+from training.runner.scoring import apart, joined, log_ratios, on_processor, row_losses, scores_of, whole_of
+from training.runner.sharded import ShardedTrainer
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -80,28 +79,29 @@ class _Rows(Dataset):
         return self.rows[self.order[at]]
 
 
-class _Loop(SavesWhatIsTrained):
-    """Trainer with the loss of the objective, rows in planned order, and atomic checkpoints."""
+class _Loop(ShardedTrainer):
+    """Trainer with the loss of the objective and rows in planned order."""
 
     def __init__(
         self,
         *,
         training_run_id: int,
         plan: TrainingPlan,
+        autocast: bool,
         model: "PreTrainedModel | PeftModel",
         args: TrainingArguments,
         callbacks: list[TrainerCallback],
     ) -> None:
         super().__init__(
+            training_run_id=training_run_id,
+            plan=plan,
+            autocast=autocast,
             model=model,
             args=args,
             train_dataset=_Rows(plan.data.train, plan.order),
             data_collator=lambda rows: collate_rows(rows, plan.pad_id),
             callbacks=callbacks,
         )
-        self._training_run_id = training_run_id
-        self._plan = plan
-        self._staging: Path | None = None
         # The loss below divides by the rows or tokens of the whole step itself.
         self.model_accepts_loss_kwargs = True
         self._portions: list[dict[str, Any]] = []
@@ -114,10 +114,12 @@ class _Loop(SavesWhatIsTrained):
     def get_batch_samples(
         self, epoch_iterator: Iterator[dict[str, Any]], num_batches: int, device: torch.device
     ) -> tuple[list[dict[str, Any]], torch.Tensor | int | None]:
-        """The portions of the next step; what the loss divides by is counted over all of them."""
+        """This process's portions of the next step; what the loss divides by is counted over those of all processes."""
         portions, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         self._portions, self._baseline = portions, None
-        self._whole = whole_of(portions)
+        own = whole_of(portions)
+        rows, tokens = ranks.total(own.rows, own.tokens)
+        self._whole = Whole(rows=rows, tokens=tokens)
         return portions, items
 
     def compute_loss(
@@ -132,33 +134,14 @@ class _Loop(SavesWhatIsTrained):
             # The model does not change within a step, so one baseline serves all its portions.
             with apart(model):
                 ratios = [log_ratios(model, self.on_device(portion)) for portion in self._portions]
-            self._baseline = torch.cat(ratios).mean()
+            self._baseline = ranks.mean(torch.cat(ratios))
         scores = scores_of(row_losses(model, inputs), inputs, self._baseline)
-        loss = objective.loss(scores, self._plan.recipe, self._whole)
+        # Gradients, and the loss that is reported, are averaged over the processes; a step's loss is the sum of their parts.
+        loss = ranks.processes() * objective.loss(scores, self._plan.recipe, self._whole)
         return (loss, {}) if return_outputs else loss
 
     def on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
         return dict(self._prepare_inputs(batch))
-
-    def _get_output_dir(self, trial: object) -> str:
-        return str(self._staging) if self._staging is not None else super()._get_output_dir(trial)
-
-    def _save_checkpoint(self, model: "PreTrainedModel | PeftModel", trial: object) -> None:
-        step = self.state.global_step
-
-        def fill(folder: Path) -> None:
-            self._staging = folder
-            try:
-                super(_Loop, self)._save_checkpoint(model, trial)
-            finally:
-                self._staging = None
-            inner = folder / f"checkpoint-{step}"
-            for path in list(inner.iterdir()):
-                path.rename(folder / path.name)
-            inner.rmdir()
-
-        with self._plan.doing("save"):
-            checkpoints.write(self._training_run_id, step, fill)
 
 
 def _diverged(figure: str, step: int) -> RunFailed:
@@ -184,7 +167,9 @@ class _Watch(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
+        assert self.loop is not None
         self.plan.begin_at(state.global_step)
+        self.loop.own_random_numbers()
         if state.global_step == 0 and self.plan.watched:
             self._evaluate(0)
             self._sample(0)
@@ -204,15 +189,16 @@ class _Watch(TrainerCallback):
             torch.cuda.synchronize()  # it works behind: the clock would show how fast work is handed to it
         self.plan.stepped(step, seconds=time.monotonic() - self._step_began)
         self._tell(step, self.plan.sentence(step))
-        if step in self.plan.evaluate_at:
+        # What is due can depend on a clock: the first process's, since all must do the same.
+        evaluate, sample = ranks.decided(step in self.plan.evaluate_at, step in self.plan.sample_at)
+        if evaluate:
             self._evaluate(step)
-        if step in self.plan.sample_at:
+        if sample:
             self._sample(step)
-        if self.stop_asked() and step < self.plan.steps:
-            self.stopped = True
-            control.should_training_stop = True
-            control.should_save = self.plan.watched
-        elif step < self.plan.steps and time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS:
+        old = time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS
+        stop, save = ranks.decided(self.stop_asked(), old)
+        if step < self.plan.steps and (stop or save):
+            self.stopped = control.should_training_stop = stop
             control.should_save = self.plan.watched
 
     def on_save(
@@ -253,14 +239,19 @@ class _Watch(TrainerCallback):
         parts: list[Scores] = []
         ratios: list[torch.Tensor] = []
         with plan.doing("evaluate"), apart(model):
-            for at in range(0, len(rows), size):
+            starts = range(0, len(rows), size)
+            for at in ranks.own_share(starts):
                 plan.time_left.progress(at / len(rows))
                 self._tell(step, f"Measuring validation loss, row {at + 1} of {len(rows)}.")
                 batch = self.loop.on_device(collate_rows(rows[at : at + size], plan.pad_id))
                 with self.loop.compute_loss_context_manager():
-                    parts.append(scores_of(row_losses(model, batch), batch))
+                    parts.append(on_processor(scores_of(row_losses(model, batch), batch)))
                     if plan.objective.needs_baseline:
                         ratios.append(log_ratios(model, batch).double().cpu())
+        parts, ratios = (
+            ranks.together(parts, len(starts)),
+            ranks.together(ratios, len(starts) if ratios else 0),
+        )
         scores = joined(parts, torch.cat(ratios).mean() if ratios else None)
         whole = Whole(rows=len(rows), tokens=int(scores.tokens[:, 0].sum()))
         self.last_loss = float(plan.objective.loss(scores, plan.recipe, whole))
@@ -307,8 +298,10 @@ def train(
     autocast: bool,
     work: Path,
     resume_from: Path | None,
+    keep: Callable[[dict[str, torch.Tensor]], None] | None = None,
 ) -> LoopResult:
-    """Trains `model` in place until the last planned step, or until the worker must stop."""
+    """Trains `model` in place until the last planned step, or until the worker must stop. At the end `keep` gets the trained weights,
+    whole, where several processes have parts of them."""
     if plan.objective.needs_reference:
 
         def tell(share: float, message: str) -> None:
@@ -330,6 +323,7 @@ def train(
     loop = _Loop(
         training_run_id=training_run_id,
         plan=plan,
+        autocast=autocast,
         model=model,
         args=arguments,
         callbacks=[watch],
@@ -337,6 +331,8 @@ def train(
     _silence(loop)
     watch.loop = loop
     loop.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    if keep is not None and not watch.stopped:
+        keep(loop.whole_weights())
     return LoopResult(stopped=watch.stopped, steps=loop.state.global_step, loss_after=watch.last_loss)
 
 

@@ -19,6 +19,7 @@ import torch
 from training import checkpoints
 from training.estimates import CHECKPOINT_SECONDS
 from training.rows import EncodedPreference, EncodedRow, TrainingRow
+from training.runner import ranks
 from training.runner.data import collate
 from training.runner.plan import TrainingPlan
 from training.runner.scoring import apart, row_losses
@@ -88,14 +89,21 @@ def attach(
                     len(found) / len(order),
                     f"Asking the model before training, answer {len(found) + 1:,} of {len(order):,}.",
                 )
-                batch = collate([sequences[at] for at in order[len(found) : len(found) + size]], plan.pad_id)
-                moved = {
-                    name: value.to(device) if isinstance(value, torch.Tensor) else value
-                    for name, value in batch.items()
-                }
-                with torch.autocast(device, dtype=torch.bfloat16, enabled=autocast):
-                    found += (-row_losses(model, moved)).tolist()
-                if stop_asked():
+                # Each process asks for the next `size` answers of its own.
+                first = len(found) + ranks.number() * size
+                own: list[float] = []
+                if first < len(order):
+                    batch = collate([sequences[at] for at in order[first : first + size]], plan.pad_id)
+                    moved = {
+                        name: value.to(device) if isinstance(value, torch.Tensor) else value
+                        for name, value in batch.items()
+                    }
+                    with torch.autocast(device, dtype=torch.bfloat16, enabled=autocast):
+                        own = (-row_losses(model, moved)).tolist()
+                for part in ranks.gathered(own):
+                    found += part
+                (stop,) = ranks.decided(stop_asked())
+                if stop:
                     kept.write(found)
                     return False
                 if time.monotonic() - written >= CHECKPOINT_SECONDS:
@@ -143,7 +151,9 @@ class _Kept:
         return list(values["log_probs"]) if values["of"] == self.digest else []
 
     def write(self, log_probs: list[float]) -> None:
-        """Complete or not at all."""
+        """Complete or not at all. The first process writes what all have found."""
+        if not ranks.is_first():
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         staged = self.path.with_name(f".{FILE}")
         with staged.open("w") as file:

@@ -57,6 +57,17 @@ def scores_of(losses: torch.Tensor, batch: dict[str, Any], baseline: torch.Tenso
     )
 
 
+def on_processor(scores: Scores) -> Scores:
+    """The same scores, as other processes can read them."""
+    return Scores(
+        log_probs=scores.log_probs.cpu(),
+        tokens=scores.tokens.cpu(),
+        liked=scores.liked.cpu(),
+        reference=None if scores.reference is None else scores.reference.cpu(),
+        baseline=None if scores.baseline is None else scores.baseline.cpu(),
+    )
+
+
 def joined(parts: list[Scores], baseline: torch.Tensor | None) -> Scores:
     """The scores of several batches as one, in float64 on the processor: sums over many rows keep their digits."""
     references = [part.reference.double().cpu() for part in parts if part.reference is not None]

@@ -4,16 +4,20 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
 
 from core.host.disks import storage_error
 from core.host.scratch import scratch
 from core.runs.context import RunContext, RunFailed, RunHandedBack
 from dataset.rows import iter_rows
 from training import checkpoints
+from training.distribution import ALONE, Layout, layout_of
 from training.estimates import CHECKPOINT_SECONDS, steps_of
 from training.host import stopping
 from training.host.code_version import code_version
@@ -25,10 +29,12 @@ from training.objectives import OBJECTIVES, recipe_type
 from training.runner.data import encode_rows, stop_id_of
 from training.runner.database import DatabaseReporter
 from training.runner.files import check_present
+from training.runner.job import TrainingJob, as_values
+from training.runner.launch import ToldMemory, train_in_processes
 from training.runner.memory import PeakMemory
 from training.runner.plan import TrainingPlan
 from training.runner.results import CONTINUES, store_result
-from training.runner.starting import load, start_folders
+from training.runner.starting import StartFolders, load, start_folders
 from training.services import results
 from training.time_left import TimeLeft
 
@@ -62,13 +68,22 @@ def run(ctx: RunContext) -> None:
     plan = _plan(ctx, training_run, recipe, base_folder, device)
     start = start_folders(training_run, base_folder)
     plan.continues = start.part is not None
-    resume_from = _begin(ctx, training_run, plan, device)
-    with PeakMemory(device) as memory, scratch("training") as work:
-        model = load(method, recipe, start, device)
-        plan.clock.add("load", time.monotonic() - began)
-        reporter = DatabaseReporter(ctx, training_run, plan, memory)
-        result = _train(
-            training_run, model, plan, reporter, device=device, work=work, resume_from=resume_from
+    layout = layout_of(
+        method, recipe.batch_size, hosts=settings.TRAINING_HOSTS, devices=this_machine().devices
+    )
+    resume_from = _begin(ctx, training_run, plan, device, layout)
+    with scratch("training") as work:
+        alone = layout == ALONE
+        train: Callable[..., Trained] = _train if alone else partial(_train_together, layout, base_folder)
+        result, reporter, model = train(
+            ctx,
+            training_run,
+            plan,
+            start,
+            device=device,
+            work=work,
+            resume_from=resume_from,
+            began=began,
         )
         reporter.figures(result.steps)
         if result.stopped:
@@ -137,14 +152,16 @@ def _plan(
     )
 
 
-def _begin(ctx: RunContext, training_run: TrainingRun, plan: TrainingPlan, device: str) -> Path | None:
+def _begin(
+    ctx: RunContext, training_run: TrainingRun, plan: TrainingPlan, device: str, layout: Layout
+) -> Path | None:
     """Writes down what is about to be trained and where it starts; returns the checkpoint to resume from, if any."""
     results.note_progress(
         training_run=training_run,
         planned_steps=plan.steps,
         train_rows=plan.data.facts.train_rows,
         data_facts=plan.data.facts.as_values(),
-        environment=environment_of(device),
+        environment=environment_of(device, layout),
         code_version=code_version(),
     )
     complete = checkpoints.complete(training_run.pk)
@@ -162,34 +179,92 @@ def _begin(ctx: RunContext, training_run: TrainingRun, plan: TrainingPlan, devic
     return resume_from
 
 
+# What a training gives: how it ended, its reporter, and the trained model.
+Trained = tuple["LoopResult", DatabaseReporter, "PreTrainedModel | PeftModel"]
+
+
 def _train(
+    ctx: RunContext,
     training_run: TrainingRun,
-    model: "PreTrainedModel | PeftModel",
     plan: TrainingPlan,
-    reporter: "DatabaseReporter",
+    start: StartFolders,
     *,
     device: str,
     work: Path,
     resume_from: Path | None,
-) -> "LoopResult":
-    """The training itself. Raises RunFailed when memory or disk is full."""
+    began: float,
+) -> Trained:
+    """The training itself, in this process. Raises RunFailed when memory or disk is full."""
     from training.runner.loop import train
 
-    try:
-        with stopping.holding_back_sigterm():
-            return train(
-                training_run_id=training_run.pk,
-                model=model,
-                plan=plan,
-                reporter=reporter,
-                stop_asked=stopping.stop_asked,
-                device=device,
-                autocast=multiplies_bfloat16(device),
-                work=work,
-                resume_from=resume_from,
-            )
-    except (MemoryError, RuntimeError, OSError) as error:
-        raise understood(error) from error
+    with PeakMemory(device) as memory:
+        model = load(METHODS[training_run.method], plan.recipe, start, device)
+        plan.clock.add("load", time.monotonic() - began)
+        reporter = DatabaseReporter(ctx, training_run, plan, memory)
+        try:
+            with stopping.holding_back_sigterm():
+                result = train(
+                    training_run_id=training_run.pk,
+                    model=model,
+                    plan=plan,
+                    reporter=reporter,
+                    stop_asked=stopping.stop_asked,
+                    device=device,
+                    autocast=multiplies_bfloat16(device),
+                    work=work,
+                    resume_from=resume_from,
+                )
+        except (MemoryError, RuntimeError, OSError) as error:
+            raise understood(error) from error
+    return result, reporter, model
+
+
+def _train_together(
+    layout: Layout,
+    base_folder: Path,
+    ctx: RunContext,
+    training_run: TrainingRun,
+    plan: TrainingPlan,
+    start: StartFolders,
+    *,
+    device: str,
+    work: Path,
+    resume_from: Path | None,
+    began: float,
+) -> Trained:
+    """The same in several processes, which this one starts and watches."""
+    memory = ToldMemory()
+    plan.clock.add("load", time.monotonic() - began)
+    reporter = DatabaseReporter(ctx, training_run, plan, memory)
+    job = TrainingJob(
+        training_run_id=training_run.pk,
+        method=training_run.method,
+        objective=training_run.objective,
+        recipe=training_run.recipe,
+        plan=as_values(plan),
+        base_folder=base_folder,
+        start=start,
+        device=device,
+        autocast=multiplies_bfloat16(device),
+        threads=max(1, threads() // layout.per_host),
+        state_dir=settings.STATE_DIR,
+        resume_from=resume_from,
+    )
+    with stopping.holding_back_sigterm():
+        result = train_in_processes(
+            job,
+            layout=layout,
+            ctx=ctx,
+            plan=plan,
+            reporter=reporter,
+            memory=memory,
+            stop_asked=stopping.stop_asked,
+            folder=work,
+        )
+    if result.stopped:
+        reporter.figures(result.steps)
+        raise RunHandedBack
+    return result, reporter, job.trained_model(work)
 
 
 def _time_left(training_run: TrainingRun) -> TimeLeft:
@@ -232,13 +307,15 @@ def _watched(rows: Iterable[dict[str, Any]], ctx: RunContext) -> Iterator[dict[s
         yield row
 
 
-def environment_of(device: str) -> dict[str, Any]:
+def environment_of(device: str, layout: Layout = ALONE) -> dict[str, Any]:
     machine = this_machine()
     return {
         "device": device,
         "device_name": machine.device_name,
         "host": machine.host,
         "threads": threads(),
+        "processes": layout.processes,
+        "hosts": layout.hosts,
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "transformers", "peft", "accelerate")},
     }
