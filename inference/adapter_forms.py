@@ -30,7 +30,7 @@ class TrainForm(forms.Form):
 
 class TeamForm(forms.Form):
     name = forms.CharField(
-        label="Name", max_length=LONGEST_NAME, required=False, widget=forms.TextInput(attrs={"dir": "auto"})
+        label="Name", max_length=LONGEST_NAME, widget=forms.TextInput(attrs={"dir": "auto"})
     )
     people = forms.ModelMultipleChoiceField(
         label="Members", queryset=User.objects.none(), required=False, widget=forms.CheckboxSelectMultiple

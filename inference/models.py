@@ -273,6 +273,9 @@ class Answer(models.Model):
         related_name="answers",
         help_text="The asker's own adapter on top of the version, when it answered.",
     )
+    adapter_number = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of that adapter; it stays when the adapter is deleted."
+    )
     turn = models.PositiveIntegerField(
         null=True,
         blank=True,

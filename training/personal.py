@@ -103,6 +103,11 @@ class OfferVerdict:
         return self.low is not None and self.low > 0
 
     @property
+    def level_words(self) -> str:
+        """ "95%", "98.3%"."""
+        return f"{100 * self.level:.3g}%"
+
+    @property
     def sentence(self) -> str:
         if self.better:
             return "It predicts these held-out corrections better than the shared version."

@@ -74,6 +74,7 @@ def answer_with_lineage(project: Project) -> QuerySet[Answer]:
         "version__training_run__dataset__created_by",
         "version__training_run__launched_by",
         "version__training_run__run",
+        "adapter__version__artifact",
     )
 
 
@@ -91,4 +92,18 @@ def lineage(answer: Answer) -> list[LineageStep]:
         "",
         f"asked by {_asked_by(answer)} on {answer.created_at:%-d %b %Y, %H:%M} UTC",
     )
-    return [first, *version_lineage(answer.version)]
+    return [first, *_adapter_step(answer), *version_lineage(answer.version)]
+
+
+def _adapter_step(answer: Answer) -> list[LineageStep]:
+    """The personal adapter that stood on top of the version, also when it was deleted since."""
+    if answer.adapter_number is None:
+        return []
+    adapter = answer.adapter
+    detail = "no longer here: it was deleted, or stayed in another installation"
+    if adapter is not None and adapter.version is not None:
+        detail = (
+            f"on top of {answer.version}, learnt from {len(adapter.train_rows)} corrections; weights SHA-256 "
+            f"{adapter.version.artifact.sha256[:16]}…"
+        )
+    return [LineageStep("Personal adapter", str(answer.adapter_number), "", detail)]

@@ -130,6 +130,7 @@ def open_answer(
         project=project,
         version=version,
         adapter=adapter,
+        adapter_number=adapter.number if adapter else None,
         purpose=purpose,
         conversation=conversation,
         turn=turn,

@@ -81,6 +81,7 @@ def _supply(access: Access, owner: User | Team) -> dict[str, object]:
         "held_out": chosen.held_out,
         "left_out": [(LEFT_OUT[reason], n) for reason, n in chosen.left_out.items()],
         "refused": unsupported(live) or chosen.shortage,
+        "short": bool(chosen.shortage),
         "least": LEAST_ROWS,
         "least_held_out": LEAST_HELD_OUT,
     }

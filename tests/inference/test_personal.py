@@ -17,7 +17,7 @@ from core.tasks import execute_run
 from inference.models import Answer, Deployment, Route
 from inference.openai_api.shapes import read_request, version_headers
 from inference.openai_api.views import _open
-from inference.queries import candidates, deployments
+from inference.queries import candidates, deployments, lineage
 from inference.queries.personal import adapter_of_person
 from inference.queries.receipts import is_proven, look_for
 from inference.reconcile.plan import make_plan
@@ -269,6 +269,10 @@ def test_deletion_with_a_receipt_that_can_be_checked(served, adapter, tmp_path):
     assert not files.exists() and not ModelVersion.with_personal.filter(pk=version.pk).exists()
     assert PersonalAdapter.objects.get() == other
     answer.refresh_from_db()
+    # Where the answer came from is still said.
+    step = lineage(answer)[1]
+    assert (step.kind, step.label) == ("Personal adapter", str(adapter.number))
+    assert "no longer here" in step.detail
     assert answer.adapter is None and answer.text
     looks = look_for(receipt)
     assert is_proven(looks) and any("engine" in look.place for look in looks)
