@@ -1,7 +1,7 @@
 """The runner of run kind "personal_adapter": trains on a person's corrections, joins the result with the shared adapter, and measures both
 on the person's held-out corrections.
 
-The training takes seconds to a minute and depends on its rows and seed alone, so an interrupted one starts from its beginning; a stored
+The training is short (minutes at most) and depends on its rows and seed alone, so an interrupted one starts from its beginning; a stored
 result is not trained again.
 """
 
