@@ -5,7 +5,7 @@ A row says which of two answers is better, or that one answer is bad. docs/decis
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -24,6 +24,7 @@ class Take(StrEnum):
     SCORES = "scores"
     CORRECTIONS = "corrections"
     EXAMPLES = "examples"
+    MARKS = "marks"
 
 
 TAKE_LABELS = {
@@ -31,16 +32,19 @@ TAKE_LABELS = {
     Take.SCORES: "Scores: the answer with the higher scores, where the rater did not prefer one",
     Take.CORRECTIONS: "Corrections: the approved correction of an answer, against that answer",
     Take.EXAMPLES: "Examples that came with a worse answer",
+    Take.MARKS: "Marks: answers of chats that people marked good or bad, each without a second answer (for KTO)",
 }
 
 
 class Said(StrEnum):
-    """What one person said. A and B are better than the other answer."""
+    """What one person said. A and B are better than the other answer; good and bad are said of one answer alone."""
 
     A = "a"
     B = "b"
     TIE = "tie"
     BOTH_BAD = "both_bad"
+    GOOD = "good"
+    BAD = "bad"
 
 
 class Outside(StrEnum):
@@ -57,7 +61,7 @@ class Outside(StrEnum):
     SAME = "same"
     EMPTY = "empty"
     RETIRED = "retired"
-    # An answer that is bad for all who read it with another bad one.
+    # An answer that is good or bad without a second one.
     REPEATED = "repeated"
     CONTRADICTED = "contradicted"
 
@@ -81,8 +85,8 @@ OUTSIDE_LABELS = {
     Outside.RETIRED: ("row whose example was retired", "rows whose examples were retired"),
     Outside.REPEATED: ("row that is in it already", "rows that are in it already"),
     Outside.CONTRADICTED: (
-        "bad answer that is the better one of another pair",
-        "bad answers that are the better ones of other pairs",
+        "answer alone that another judgement contradicts",
+        "answers alone that other judgements contradict",
     ),
 }
 
@@ -153,7 +157,8 @@ class Judged:
     """Two answers to the prompt of a revision (annotation.Revision), and what people said of them.
 
     `a_from` and `b_from` say who answered: they are shown only to those who see the results of campaigns. A `settled` pair was decided by
-    writing and review, so that the number of people and their agreement do not count.
+    writing and review, so that the number of people and their agreement do not count. An answer that was judged alone is `a`, and `b` is
+    empty.
     """
 
     revision: int
@@ -163,6 +168,7 @@ class Judged:
     b_from: str = ""
     opinions: list[Opinion] = field(default_factory=list)
     settled: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -199,8 +205,11 @@ def outcome(opinions: Sequence[Opinion], choice: Choice) -> Said | Outside:
 def found_rows(pairs: Sequence[Judged], choice: Choice, outside: Counter[str]) -> list[Preferred]:
     """The rows of all judged pairs of one prompt. What is left out is added to `outside` by its reason."""
     rows: list[Preferred] = []
-    bad: list[Preferred] = []
+    alone: list[Preferred] = []
     for pair in pairs:
+        if pair.alone:
+            alone += _judged_alone(pair, choice, outside)
+            continue
         if not pair.a.strip() or not pair.b.strip():
             outside[Outside.EMPTY] += 1
             continue
@@ -215,29 +224,47 @@ def found_rows(pairs: Sequence[Judged], choice: Choice, outside: Counter[str]) -
             turned = tuple(opinion.turned() for opinion in opinions)
             rows.append(Preferred(pair.b, pair.a, pair.b_from, pair.a_from, turned))
         elif said == Said.BOTH_BAD:
-            bad.append(
+            alone.append(
                 Preferred("", pair.a, "", pair.a_from, tuple(opinion.turned() for opinion in opinions))
             )
-            bad.append(Preferred("", pair.b, "", pair.b_from, tuple(opinions)))
+            alone.append(Preferred("", pair.b, "", pair.b_from, tuple(opinions)))
         else:
             outside[Outside.TIE if said == Said.TIE else said] += 1
-    return rows + _only_bad(bad, rows, outside)
+    return rows + _once(alone, rows, outside)
 
 
-def _only_bad(bad: list[Preferred], rows: list[Preferred], outside: Counter[str]) -> list[Preferred]:
-    """Each bad answer once, unless a pair says so already or says the opposite."""
-    better, worse = {row.completion for row in rows}, {row.rejected for row in rows}
+def _judged_alone(judged: Judged, choice: Choice, outside: Counter[str]) -> list[Preferred]:
+    if not judged.a.strip():
+        outside[Outside.EMPTY] += 1
+        return []
+    opinions = tuple(latest(judged.opinions))
+    said = outcome(opinions, choice)
+    if said == Said.GOOD:
+        return [Preferred(judged.a, "", judged.a_from, "", opinions)]
+    if said == Said.BAD:
+        return [Preferred("", judged.a, "", judged.a_from, opinions)]
+    outside[said] += 1
+    return []
+
+
+def _once(alone: list[Preferred], rows: list[Preferred], outside: Counter[str]) -> list[Preferred]:
+    """Each answer that was judged alone, once, unless a pair says so already or anything says the opposite."""
+    better = {row.completion for row in rows}
+    worse = {row.rejected for row in rows}
+    good = {row.completion for row in alone if row.completion}
+    bad = {row.rejected for row in alone if row.rejected}
     kept: dict[str, Preferred] = {}
-    for row in bad:
-        text = row.rejected
-        if text in better:
+    for row in alone:
+        text = row.completion or row.rejected
+        same, opposite = (better, worse | bad) if row.completion else (worse, better | good)
+        if text in opposite:
             outside[Outside.CONTRADICTED] += 1
-        elif text in worse:
+        elif text in same:
             outside[Outside.REPEATED] += 1
         elif text in kept:
             outside[Outside.REPEATED] += 1
             before = kept[text]
-            kept[text] = Preferred("", text, "", before.rejected_from, before.opinions + row.opinions)
+            kept[text] = replace(before, opinions=before.opinions + row.opinions)
         else:
             kept[text] = row
     return list(kept.values())

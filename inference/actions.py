@@ -24,3 +24,5 @@ class InferenceAction(AuditAction):
     ROUTE_CHANGED = "route.changed", "{actor} released {label}", QUIET
     CONVERSATION_STARTED = "conversation.started", "{actor} started a chat", QUIET
     ANSWER_CORRECTED = "answer.corrected", "{actor} corrected an answer of a chat"
+    ANSWER_MARKED = "answer.marked", "{actor} marked an answer of a chat {mark}", QUIET
+    ANSWER_MARK_TAKEN_BACK = "answer.mark_taken_back", "{actor} took back a mark of an answer", QUIET

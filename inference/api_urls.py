@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from inference.api import adapters, chat, serving
+from inference.api import adapters, chat, marks, serving
 
 urlpatterns = [
     path("engines/", serving.EnginesView.as_view(), name="api-engines"),
@@ -29,4 +29,5 @@ urlpatterns = [
         chat.CorrectView.as_view(),
         name="api-correct",
     ),
+    path("conversations/<int:pk>/answers/<uuid:public_id>/mark/", marks.MarkView.as_view(), name="api-mark"),
 ]

@@ -11,9 +11,10 @@ class InferenceConfig(AppConfig):
         from core.health import register_check
         from core.home.stages import register_stage
         from core.runs.kinds import register_kind
+        from dataset.registry import register_preferences
         from inference import handlers, health
         from inference.actions import InferenceAction
-        from inference.extensions import use_notes
+        from inference.extensions import MARKS, use_notes
         from inference.home import STAGE
         from inference.links import links_of
         from inference.moving import register_moving
@@ -27,6 +28,7 @@ class InferenceConfig(AppConfig):
         register_check("engines", health.engines)
         register_actions(InferenceAction)
         register_use_notes(use_notes)
+        register_preferences(MARKS)
         register_stage(STAGE)
         register_version_links("inference", links_of)
         register_moving()

@@ -1,4 +1,5 @@
-"""What inference knows about model versions whose data was withdrawn (training.registry)."""
+"""What inference knows about model versions whose data was withdrawn (training.registry), and what people thought of answers of
+chats, for the freeze of a preference version (dataset.registry)."""
 
 from collections.abc import Sequence
 
@@ -6,9 +7,19 @@ from django.db.models import Count
 from django.urls import reverse
 
 from core.wording import counted
+from dataset.registry import PreferenceFinder
 from inference.models import Answer, Deployment
+from inference.queries import marks
 from training.models import ModelVersion
 from training.registry import UseNote
+
+MARKS = PreferenceFinder(
+    judged=marks.judged,
+    state=marks.state,
+    campaigns=lambda _: [],
+    pages=marks.pages,
+    models={"mark": "inference.AnswerMark"},
+)
 
 
 def use_notes(versions: Sequence[ModelVersion]) -> dict[int, list[UseNote]]:

@@ -9,6 +9,7 @@ from django.http import QueryDict
 from core.lists.filters import Filter, search_field
 from inference.models import Answer
 from inference.services.conversations import MAX_CONTEXT, MAX_QUESTION
+from inference.services.marks import MAX_REASON
 
 
 class QuestionForm(forms.Form):
@@ -75,6 +76,11 @@ class CorrectionForm(forms.Form):
     def typed(self) -> dict[str, str]:
         """The arguments of services.correct, which also checks them: so a refused correction is saved with all its fields."""
         return {name: str(self.data.get(name, "")) for name in self.fields}
+
+
+class MarkForm(forms.Form):
+    mark = forms.ChoiceField(choices=[("good", "good"), ("bad", "bad"), ("none", "none")])
+    reason = forms.CharField(required=False, max_length=MAX_REASON)
 
 
 class AnswersFilter(Filter):

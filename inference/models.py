@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Upper
 
 from core.models import DraftBase
+from inference.marks import AnswerMark  # noqa: F401 (Django finds the tables of an app here)
 
 
 class Engine(models.Model):

@@ -4,6 +4,7 @@ from core.moving.fields import is_texts, is_turns
 from core.moving.own import register_audit_ids
 from core.moving.parts import Part, Row, another_uuid, plain, register_left_out, register_part
 from inference.actions import InferenceAction
+from inference.marks import AnswerMark
 from inference.models import (
     Answer,
     Conversation,
@@ -44,6 +45,7 @@ def register_moving() -> None:
             check=_wrong_answer,
         )
     )
+    register_part(Part(AnswerMark, "answer__project"))
     register_audit_ids(InferenceAction.ANSWER_CORRECTED, example="annotation.Example")
     serving = "Nothing is loaded or live there at first. Load a version and release it."
     register_left_out(Engine, serving, words="Engines, deployments, and which version is live")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from inference.views import adapters, answers, chat, serve
+from inference.views import adapters, answers, chat, marks, serve
 
 app_name = "inference"
 urlpatterns = [
@@ -32,6 +32,7 @@ urlpatterns = [
     path("chat/<int:pk>/answers/<uuid:public_id>/", chat.turn, name="turn"),
     path("chat/<int:pk>/answers/<uuid:public_id>/correct/", chat.correct, name="correct"),
     path("chat/<int:pk>/answers/<uuid:public_id>/correct/draft/", chat.correct_draft, name="correct-draft"),
+    path("chat/<int:pk>/answers/<uuid:public_id>/mark/", marks.mark, name="mark"),
     path("engines/<int:pk>/checks/", serve.checks, name="checks"),
     path("answers/", answers.answers, name="answers"),
     path("answers/<uuid:public_id>/", answers.answer, name="answer"),

@@ -81,6 +81,8 @@ def corrections_of(project: Project, people: Collection[int]) -> list[OwnCorrect
             by__in=people,
         )
         .exclude(example__status=Example.Status.RETIRED)
+        # An answer that was marked good is a model's own words.
+        .exclude(example__rejected="")
         .order_by("example", "-number")
         .distinct("example")
     )

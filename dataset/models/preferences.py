@@ -13,12 +13,15 @@ class Judgement(models.Model):
         SCORES = "scores", "Scores"
         CORRECTIONS = "corrections", "Correction"
         EXAMPLES = "examples", "Example with a worse answer"
+        MARKS = "marks", "Mark in a chat"
 
     class Said(models.TextChoices):
         COMPLETION = "completion", "The completion is better"
         REJECTED = "rejected", "The worse answer is better"
         TIE = "tie", "Equal"
         BOTH_BAD = "both_bad", "Both bad"
+        GOOD = "good", "Good"
+        BAD = "bad", "Bad"
 
     row = models.ForeignKey(DatasetRow, on_delete=models.CASCADE, related_name="judgements")
     source = models.CharField(max_length=11, choices=Source.choices)

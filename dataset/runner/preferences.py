@@ -34,7 +34,7 @@ from dataset.runner.freeze import finish, wait_for_freezes
 _READ, _DECIDED, _ALL = 45, 70, 100
 _TOLD_EVERY = 500
 _PORTION = 1000
-_SAID = {Said.A: Judgement.Said.COMPLETION, Said.B: Judgement.Said.REJECTED, Said.TIE: Judgement.Said.TIE, Said.BOTH_BAD: Judgement.Said.BOTH_BAD}  # fmt: skip
+_SAID = {Said.A: Judgement.Said.COMPLETION, Said.B: Judgement.Said.REJECTED, Said.TIE: Judgement.Said.TIE, Said.BOTH_BAD: Judgement.Said.BOTH_BAD, Said.GOOD: Judgement.Said.GOOD, Said.BAD: Judgement.Said.BAD}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,10 @@ class ChatTurnSerializer(serializers.Serializer[Any]):
         source="answer.doubt", help_text="Why this answer may come from other weights; empty: no doubt."
     )
     tries = serializers.IntegerField()
+    mark = serializers.SerializerMethodField(help_text="Your mark: good, bad, or empty.")
+
+    def get_mark(self, turn: queries.Turn) -> str:
+        return "" if turn.mark is None else "good" if turn.mark.good else "bad"
 
 
 class ConversationSerializer(serializers.ModelSerializer[Conversation]):
@@ -139,7 +143,8 @@ class ConversationTurnsSerializer(ConversationSerializer):
 
     @extend_schema_field(ChatTurnSerializer(many=True))
     def get_turns(self, conversation: Conversation) -> Any:
-        return ChatTurnSerializer(queries.turns_of(conversation), many=True).data
+        turns = queries.with_own(queries.turns_of(conversation), conversation.user)
+        return ChatTurnSerializer(turns, many=True).data
 
 
 class NewConversationSerializer(Body):

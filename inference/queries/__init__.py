@@ -22,8 +22,9 @@ from inference.queries.chats import (
     history,
     suggestions,
     turns_of,
-    with_drafts,
+    with_own,
 )
+from inference.queries.marks import marks_of
 from inference.queries.routes import WayBack, way_back, ways_back
 from inference.queries.serving import (
     HEARTBEAT_STALE,
@@ -76,6 +77,7 @@ __all__ = [
     "last_checks",
     "lineage",
     "live_version",
+    "marks_of",
     "model_code",
     "route_of",
     "serving",
@@ -90,5 +92,5 @@ __all__ = [
     "versions_of",
     "way_back",
     "ways_back",
-    "with_drafts",
+    "with_own",
 ]

@@ -9,7 +9,9 @@ from annotation.models import Example
 from core.access import Access
 from core.models import Project, User
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit
+from inference.marks import AnswerMark
 from inference.models import Answer, Conversation, CorrectionDraft
+from inference.queries.marks import marks_of
 
 
 def conversations(access: Access) -> QuerySet[Conversation]:
@@ -28,6 +30,7 @@ class Turn:
     answer: Answer
     tries: int
     draft: CorrectionDraft | None = None
+    mark: AnswerMark | None = None
 
 
 def turns_of(conversation: Conversation) -> list[Turn]:
@@ -44,11 +47,12 @@ def turns_of(conversation: Conversation) -> list[Turn]:
     ]
 
 
-def with_drafts(turns: list[Turn], user: User) -> list[Turn]:
-    """The turns with this person's unsent corrections. One query."""
+def with_own(turns: list[Turn], user: User) -> list[Turn]:
+    """The turns with this person's unsent corrections and marks. Two queries."""
     begun = CorrectionDraft.objects.filter(user=user, answer__in=[turn.answer.pk for turn in turns])
     drafts = {draft.answer_id: draft for draft in begun}
-    return [replace(turn, draft=drafts.get(turn.answer.pk)) for turn in turns]
+    marks = marks_of(user, [turn.answer for turn in turns])
+    return [replace(turn, draft=drafts.get(turn.answer.pk), mark=marks.get(turn.answer.pk)) for turn in turns]
 
 
 def history(turns: list[Turn]) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ from inference.services.answering import (
 from inference.services.conversations import ask, ask_again, correct, start_conversation
 from inference.services.deployments import ensure_deployment, request_load, request_unload
 from inference.services.drafts import save_correction_draft
+from inference.services.marks import mark_answer, take_back_mark
 from inference.services.routes import point_route
 from inference.services.writing import end_abandoned, end_dead
 
@@ -25,6 +26,7 @@ __all__ = [
     "end_dead",
     "ensure_deployment",
     "generate",
+    "mark_answer",
     "open_answer",
     "point_route",
     "request_load",
@@ -32,4 +34,5 @@ __all__ = [
     "save_correction_draft",
     "start_conversation",
     "stream_answer",
+    "take_back_mark",
 ]

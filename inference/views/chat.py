@@ -109,7 +109,7 @@ def _page(
         "conversation": conversation,
         "name": _name(access, conversation),
         "code": queries.model_code(conversation.version),
-        "turns": queries.with_drafts(queries.turns_of(conversation), access.user),
+        "turns": queries.with_own(queries.turns_of(conversation), access.user),
         "state": queries.state_of(queries.deployment_of(conversation.version)),
         "adapter": adapter_of_person(access.project, conversation.version, access.user),
         "blind": queries.is_blind(access),

@@ -134,3 +134,30 @@ def test_a_choice_reads_back():
     choice = Choice(take=("scores", "comparisons"), campaigns=("B", "A"), raters=2, agreement=0.75)
     assert choice.as_values()["campaigns"] == ["A", "B"]
     assert Choice.of(choice.as_values()).as_values() == choice.as_values()
+
+
+def alone(said: Said, text: str, by: int = 1) -> Judged:
+    opinion = Opinion("marks", f"mark:{by}", by, said, START)
+    return Judged(1, text, "", "version 2", "", [opinion], alone=True)
+
+
+def test_answers_that_were_judged_alone_are_rows_without_a_second_answer():
+    assert rows(alone(Said.GOOD, "Soon."), alone(Said.BAD, "Never.")) == (
+        [("Soon.", ""), ("", "Never.")],
+        {},
+    )
+    assert rows(alone(Said.GOOD, " ")) == ([], {"empty": 1})
+    assert rows(alone(Said.GOOD, "Soon."), alone(Said.GOOD, "Soon.", 2)) == ([("Soon.", "")], {"repeated": 1})
+    # Two people contradict each other: neither counts.
+    assert rows(alone(Said.GOOD, "Soon."), alone(Said.BAD, "Soon.", 2)) == ([], {"contradicted": 2})
+
+
+def test_a_pair_is_stronger_than_a_mark_of_one_of_its_answers():
+    assert rows(pair("a"), alone(Said.GOOD, "Good."), alone(Said.BAD, "Bad.")) == (
+        [("Good.", "Bad.")],
+        {"repeated": 2},
+    )
+    assert rows(pair("a"), alone(Said.BAD, "Good."), alone(Said.GOOD, "Bad.")) == (
+        [("Good.", "Bad.")],
+        {"contradicted": 2},
+    )

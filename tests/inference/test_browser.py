@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from annotation.models import Example
 from core.models import User
+from inference.marks import AnswerMark
 from inference.models import Answer, Deployment, Engine, WeightCheck
 from inference.services import answer_now, ask, start_conversation
 from tests.inference.conftest import Served, wait_for
@@ -151,6 +152,32 @@ def test_the_composer_stays_at_the_foot(size: tuple[int, int], served: Served, o
         )
         assert not hidden
     assert faults(page) == []
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_answer_is_marked_and_unmarked_by_keyboard(
+    size: tuple[int, int], scheme: str, served: Served, open_page: Open
+) -> None:
+    rater, project = served.world.rater, served.world.project
+    chat = start_conversation(by=rater, project=project, version=served.adapter)
+    answer_now(ask(by=rater, conversation=chat, text="say: It is at sea."))
+    page = open_page(rater, f"{room(served)}chat/{chat.pk}/", size, scheme)
+    said = watch(page)
+    page.get_by_role("button", name="Bad answer").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("You marked it bad")).to_be_visible()
+    expect(page.get_by_label("Reason, optional")).to_be_focused()
+    page.keyboard.type("It names no date.")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Reason, optional")).to_have_value("It names no date.")
+    wait_for(lambda: AnswerMark.objects.filter(reason="It names no date.").exists(), "the reason")
+    assert said == []  # a picture brings styles of its own
+    picture(page, f"mark-{scheme}-{size[0]}")
+    assert faults(page) == []
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect(page.get_by_role("button", name="Good answer")).to_be_focused()
+    assert not AnswerMark.objects.exists()
 
 
 def test_asking_again_replaces_the_answer(served: Served, open_page: Open) -> None:

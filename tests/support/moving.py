@@ -372,6 +372,7 @@ def _chat(world: World, version: Any) -> None:
     from core.services.keys import create_api_key
     from inference.models import Conversation
     from inference.services.conversations import correct
+    from inference.services.marks import mark_answer
 
     key, _ = create_api_key(by=world.admin, project=world.project, name="app")
     conversation = Conversation.objects.create(project=world.project, user=world.rater, version=version)
@@ -379,6 +380,7 @@ def _chat(world: World, version: Any) -> None:
         version, conversation=conversation, user=world.rater, turn=1, params={"temperature": 0.2}
     )
     correct(by=world.rater, answer=answer, completion="It arrives on Monday.")
+    mark_answer(by=world.rater, answer=answer, good=False, reason="It names no day.")
     make_answer_row(version, purpose="application", api_key=key, status="streaming")
 
 
