@@ -10,7 +10,6 @@ from core.database.connections import without_connection
 from core.models import Project, Run
 from core.wording import listed, noun
 from dataset.queries.provenance import Contributors
-from dataset.queries.withdrawals import withdrawn_rows, withdrawn_words
 from evaluation.queries import Results, results_by_version, results_for
 from inference.models import Deployment, Route
 from inference.queries import State, route_of, state_of, way_back
@@ -21,10 +20,10 @@ from release.gate import Facts, Gate, RatedComparison, evaluate
 from release.held_out import HeldOut, LossVerdict, judge
 from release.losses import held_out_of, opponents
 from release.models import Release
-from training.chain import datasets_behind
 from training.losses import count_test_rows, measurements_of, seconds_to_measure
 from training.models import ModelVersion
 from training.queries import people_trained_on
+from training.replayed import withdrawn_words_of
 
 # The result of a file check, or None when the store could not be read.
 FilesRead = Callable[[], Files | None]
@@ -132,7 +131,7 @@ def candidates(project: Project, live: ModelVersion | None, *, limit: int = 20) 
     deployments = _deployments(versions)
     held_out = held_out_of(versions, live)
     forgotten = forgetting_of(versions)
-    withdrawn = _withdrawn(versions)
+    withdrawn = withdrawn_words_of(versions)
     candidates = []
     for version in versions:
         state = state_of(deployments.get(version.pk))
@@ -161,7 +160,9 @@ def _candidate(
     state = state_of(_deployments([version]).get(version.pk))
     held_out = held_out_of([version], opponent)[version.pk]
     forgotten = forgetting_of([version])[version.pk]
-    facts = _facts(version, opponent, results, state, held_out, forgotten, _withdrawn([version]), files=files)
+    facts = _facts(
+        version, opponent, results, state, held_out, forgotten, withdrawn_words_of([version]), files=files
+    )
     return Candidate(version, evaluate(facts), state, held_out)
 
 
@@ -235,17 +236,6 @@ def _facts(
         trained_on=str(version.training_run.dataset) if version.training_run else "",
         withdrawn=withdrawn.get(version.pk, ""),
     )
-
-
-def _withdrawn(versions: Sequence[ModelVersion]) -> dict[int, str]:
-    """{version id: the rows of the dataset versions behind it that come from withdrawn sources, in words}. At most four queries."""
-    behind = datasets_behind(versions)
-    rows = withdrawn_rows({dataset.pk for datasets in behind.values() for dataset in datasets})
-    return {
-        pk: withdrawn_words(rows[found[0].pk])
-        for pk, datasets in behind.items()
-        if (found := [dataset for dataset in datasets if dataset.pk in rows])
-    }
 
 
 def _is_opponent(other: ModelVersion, version: ModelVersion, live: ModelVersion | None) -> bool:

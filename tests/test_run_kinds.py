@@ -156,6 +156,24 @@ def _learning_curve(world, tmp_path):
     return curve.run, str(curve)
 
 
+def _interpolation(world, tmp_path):
+    from training.services.interpolation import measure_interpolation
+
+    version = make_version(world.project, world.admin)
+    return measure_interpolation(by=world.admin, version=version).run, f"Model version {version}"
+
+
+def _interpolated_version(world, tmp_path):
+    from training.models import Interpolation
+    from training.services.interpolation import measure_interpolation, store_share
+
+    version = make_version(world.project, world.admin)
+    measure_interpolation(by=world.admin, version=version)
+    Interpolation.objects.update(figures=[{"percent": 50, "held_out": 1.0, "tasks": {"facts": 1.0}}])
+    made = store_share(by=world.admin, version=version, percent=50)
+    return made.run, str(made)
+
+
 def _forgetting(world, tmp_path):
     from training.services.forgetting import measure_forgetting
 
@@ -271,6 +289,8 @@ MAKERS = {
     "forgetting": _forgetting,
     "personal_adapter": _personal_adapter,
     "adapter_deletion": _adapter_deletion,
+    "interpolation": _interpolation,
+    "interpolated_version": _interpolated_version,
     "campaign": _campaign,
 }
 

@@ -33,6 +33,18 @@ class TrainingAction(AuditAction):
         "model_version.forgetting_measured",
         "What {label} forgot was measured: {forgot} of {tasks} tasks show it",
     )
+    INTERPOLATION_REQUESTED = (
+        "model_version.interpolation_requested",
+        "{actor} asked to measure the way from the base model to {label}",
+    )
+    INTERPOLATION_MEASURED = (
+        "model_version.interpolation_measured",
+        "The way from the base model to {label} was measured at {shares} shares",
+    )
+    SHARE_STORED = (
+        "model_version.share_stored",
+        "{actor} started to make a version of {percent}% of the way to {label}, in run {run}",
+    )
     LEARNING_CURVE_STARTED = (
         "learning_curve.started",
         "{actor} started {label} of {base_model}, dataset {dataset}",

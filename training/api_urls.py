@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.api import forgetting, knowledge, learning_curves, views
+from training.api import forgetting, interpolation, knowledge, learning_curves, views
 
 urlpatterns = [
     path("base-models/", views.BaseModelsView.as_view(), name="api-base-models"),
@@ -53,6 +53,16 @@ urlpatterns = [
         "model-versions/<int:pk>/forgetting/items/",
         forgetting.ForgettingItemsView.as_view(),
         name="api-model-version-forgetting-items",
+    ),
+    path(
+        "model-versions/<int:pk>/shares/",
+        interpolation.SharesView.as_view(),
+        name="api-model-version-shares",
+    ),
+    path(
+        "model-versions/<int:pk>/shares/version/",
+        interpolation.ShareVersionView.as_view(),
+        name="api-model-version-share-version",
     ),
     path(
         "model-versions/<int:pk>/check-files/", views.CheckFilesView.as_view(), name="api-model-version-files"

@@ -43,16 +43,17 @@ def tokens_seen(lengths: list[int], *, rows: int, seed: int) -> int:
     return total
 
 
-def trained_on(rows: list[Row], *, most: int, seed: int, places: int) -> list[Row]:
+def trained_on(rows: list[Row], *, most: int, seed: int, places: int, besides: int = 0) -> list[Row]:
     """The rows that a run saw in its first `places` (steps times rows a step), in their order.
 
-    `rows` is the whole training split in the dataset's order; `most` and `seed` are the recipe's. A run of less than
-    one epoch does not reach all its drawn rows.
+    `rows` is the whole training split in the dataset's order; `most` and `seed` are the recipe's; `besides` is the number of rows that
+    it practises besides. A run of less than one epoch does not reach all its drawn rows.
     """
     drawn = [rows[at] for at in draw(len(rows), most, seed)]
-    if places >= len(drawn):
+    if places >= len(drawn) + besides:
         return drawn
-    return [drawn[number] for number in sorted(set(row_stream(len(drawn), places=places, seed=seed)))]
+    seen = row_stream(len(drawn) + besides, places=places, seed=seed)
+    return [drawn[number] for number in sorted(set(seen)) if number < len(drawn)]
 
 
 def nested(

@@ -24,6 +24,8 @@ ROUND_TOKENS = 120
 # processor hands each layer's work over: 2.4 ms a layer with 30 layers of 135M parameters, 3.4 with 32 layers of 8B (H200).
 TRAINED_PER_GENERATED = 25
 GENERATED_LAYER_SECONDS_ON_GPU = 0.0028
+# Answers that are drawn together (training.runner.replay) cost so many times less each.
+DRAWN_TOGETHER = {"cpu": 5, "cuda": 16}
 # Reading a checkpoint, importing the libraries, tokenising: seconds (measured 12 s for 135M parameters).
 START_SECONDS = {"cpu": 15.0, "cuda": 20.0}
 # A killed worker loses at most this much work; writing an adapter's checkpoint takes a tenth of a second.
@@ -48,6 +50,9 @@ class DataFigures:
     shortened: int = 0
     # Tokens that the model reads once before the first step, for an objective with a reference.
     reference_tokens: int = 0
+    # Rows that are practised besides `train_rows`, and the tokens of answers that the base model draws for them first.
+    replayed_rows: int = 0
+    drawn_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -281,6 +286,8 @@ def unit_seconds(
     layers: int,
     reference_tokens: int = 0,
     baseline: bool = False,
+    drawn_tokens: int = 0,
+    held_to_base: bool = False,
 ) -> dict[str, float]:
     """Seconds of one unit of each kind of work, from the speed of training. Evaluating is the forward part of a step, and so is the
     pass over `reference_tokens` before the first step. With a `baseline`, a step and an evaluation have one forward pass more."""
@@ -290,13 +297,16 @@ def unit_seconds(
         if device == "cuda"
         else ROUND_TOKENS * TRAINED_PER_GENERATED / tokens_per_second
     )
+    drawn = drawn_tokens * generated / ROUND_TOKENS / DRAWN_TOGETHER[device]
     reference = (
         {"reference": reference_tokens / tokens_per_second / parts_of_a_step} if reference_tokens else {}
     )
     return {
         "load": START_SECONDS[device],
         **reference,
-        "train": 1 / tokens_per_second,
+        **({"replay": drawn} if drawn else {}),
+        # The base model reads each token, too: one forward pass more.
+        "train": (1 + int(held_to_base) / parts_of_a_step) / tokens_per_second,
         "evaluate": validation_tokens * (1 + int(baseline)) / tokens_per_second / parts_of_a_step,
         "sample": generated,
         "save": trainable * 12 / STORE_BYTES_PER_SECOND,
@@ -307,8 +317,7 @@ def unit_seconds(
 def seconds_by_part(*, units: dict[str, float], tokens: int, evaluations: int) -> dict[str, float]:
     """{load, train, evaluate, sample, save, store}: seconds of the whole run."""
     parts = {"load": units["load"], "train": tokens * units["train"]}
-    if "reference" in units:
-        parts["reference"] = units["reference"]
+    parts |= {kind: units[kind] for kind in ("reference", "replay") if kind in units}
     for kind, times in times_needed(evaluations=evaluations).items():
         parts[kind] = times * units[kind]
     worked = parts["train"] + parts["evaluate"] + parts["sample"]

@@ -1,7 +1,7 @@
 """What training made of dataset versions, for the page of a withdrawn source (dataset.registry), and what its learning curves say about
 the size of the data (annotation.registry)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.db.models import Q
 from django.urls import reverse
@@ -16,12 +16,17 @@ from training.extrapolation import Forecast
 from training.learning_curves import active, newest_with_points, sentences
 from training.models import LearningCurve, ModelVersion, TrainingRun
 from training.registry import UseNote, use_notes
+from training.replayed import replays_of_source
 
 
 def uses(source: Source, datasets: Sequence[int]) -> list[DataUse]:
-    """The model versions trained on these dataset versions and those made from them, training runs that may still make one, and learning
-    curves that are trained on them now. At most six queries, and those of the apps above."""
-    trained = ModelVersion.objects.filter(project=source.project_id, training_run__dataset__in=datasets)
+    """The model versions trained on these dataset versions, those made from them and those that practise earlier rows of the source;
+    training runs that may still make one, and learning curves that are trained on them now. At most seven queries, and those of the
+    apps above."""
+    replays = replays_of_source(source.project_id, source.name)
+    trained = ModelVersion.objects.filter(
+        Q(training_run__dataset__in=datasets) | Q(training_run__in=list(replays)), project=source.project_id
+    )
     continuing = descendants_of(trained)
     versions = list(
         (trained | ModelVersion.objects.filter(project=source.project_id, pk__in=continuing))
@@ -29,12 +34,15 @@ def uses(source: Source, datasets: Sequence[int]) -> list[DataUse]:
         .order_by("-number")
     )
     notes = use_notes(versions)
+    behind = datasets_behind(versions)
     of_version = {
-        pk: next(one.pk for one in behind if one.pk in datasets)
-        for pk, behind in datasets_behind(versions).items()
+        one.pk: next((dataset.pk for dataset in behind[one.pk] if dataset.pk in datasets), 0)
+        or replays.get(one.training_run_id or 0)
+        or next(iter(replays.values()))  # made from one that practises them
+        for one in versions
     }
     running = TrainingRun.objects.filter(
-        Q(dataset__in=datasets) | Q(continued_from__in=versions),
+        Q(dataset__in=datasets) | Q(pk__in=list(replays)) | Q(continued_from__in=versions),
         project=source.project_id,
         run__status__in=Run.ACTIVE,
         model_version=None,
@@ -45,11 +53,19 @@ def uses(source: Source, datasets: Sequence[int]) -> list[DataUse]:
     return [
         *(_of_version(version, of_version[version.pk], notes.get(version.pk, [])) for version in versions),
         *(
-            _of_run(run, next(one.dataset_id for one in runs_behind(run) if one.dataset_id in datasets))
+            _of_run(run, _dataset_of(runs_behind(run), datasets, replays))
             for run in running.order_by("-number")
         ),
         *(_of_curve(curve) for curve in curves.order_by("-number")),
     ]
+
+
+def _dataset_of(behind: Sequence[TrainingRun], datasets: Sequence[int], replays: Mapping[int, int]) -> int:
+    """Of these dataset versions the one that the nearest of some runs trains on, or else practises rows of."""
+    own = (one.dataset_id for one in behind if one.dataset_id in datasets)
+    practised = (replays[one.pk] for one in behind if one.pk in replays)
+    found = next(own, None)
+    return next(practised) if found is None else found
 
 
 def _of_version(version: ModelVersion, dataset: int, notes: list[UseNote]) -> DataUse:

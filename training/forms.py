@@ -14,6 +14,7 @@ from core.models import Project
 from dataset.models import DatasetVersion
 from training import queries
 from training.chain import continuable_versions
+from training.interpolation import BETWEEN
 from training.methods import METHODS, Recipe, Setting, recipe_from, settings_of
 from training.methods.settings import plain
 from training.models import BaseModel, LearningCurve, ModelVersion
@@ -169,7 +170,12 @@ class LaunchForm(forms.Form):
         held = self.data if self.is_bound else self.initial
         wanted = str(held.get("objective")) if self.any_objective else ""
         self.chosen_objective = OBJECTIVES.get(wanted, SUPERVISED)
-        self.recipe_type = recipe_type(self.chosen.name, self.chosen_objective.name)
+        # Without objectives there are none of their settings either.
+        self.recipe_type = (
+            recipe_type(self.chosen.name, self.chosen_objective.name)
+            if self.any_objective
+            else self.chosen.recipe
+        )
         self.settings = [
             setting
             for setting in settings_of(self.recipe_type)
@@ -292,6 +298,15 @@ class LaunchForm(forms.Form):
             "method": self.chosen.name,
             "recipe": self.recipe(),
         }
+
+
+class ShareForm(forms.Form):
+    """Which share of the way to a version becomes a version."""
+
+    percent = forms.TypedChoiceField(
+        choices=[(str(percent), f"{percent}%") for percent in BETWEEN],
+        coerce={str(percent): percent for percent in BETWEEN}.__getitem__,
+    )
 
 
 class LearningCurveForm(LaunchForm):

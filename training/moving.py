@@ -9,6 +9,7 @@ from core.models import Artifact
 from core.moving.own import register_run_params
 from core.moving.parts import Arrival, Part, Row, plain, register_left_out, register_part
 from training.forgetting import TaskFigures, verdicts
+from training.interpolation import is_figures
 from training.models import (
     ApiCaller,
     BaseModel,
@@ -18,12 +19,14 @@ from training.models import (
     ForgettingItem,
     ForgettingMeasurement,
     GeneralAnswer,
+    Interpolation,
     KnowledgeAnswer,
     LearningCurve,
     LossMeasurement,
     MetricPoint,
     ModelVersion,
     PersonalAdapter,
+    ReplayedRow,
     RowLoss,
     SampleAnswer,
     Team,
@@ -100,6 +103,12 @@ def _wrong_figures(row: Row) -> str:
     return ""
 
 
+def _wrong_shares(row: Row) -> str:
+    figures = row["figures"]
+    fits = isinstance(figures, list) and all(map(is_figures, figures))
+    return "" if fits else "its figures are not ones"
+
+
 def register_moving() -> None:
     base = ("architecture", "control_tokens", "parity_prompts")
     register_part(
@@ -131,6 +140,7 @@ def register_moving() -> None:
             arrive=_version_arrives,
         )
     )
+    register_part(Part(ReplayedRow, "training_run__project"))
     register_part(Part(MetricPoint, "training_run__project", json={"figures": plain}))
     register_part(Part(SampleAnswer, "training_run__project"))
     register_part(Part(RowLoss, "version__project"))
@@ -163,6 +173,7 @@ def _register_forgetting() -> None:
     register_part(
         Part(ForgettingMeasurement, "version__project", json={"figures": plain}, check=_wrong_figures)
     )
+    register_part(Part(Interpolation, "version__project", json={"figures": plain}, check=_wrong_shares))
     register_part(Part(ForgettingItem, "measurement__version__project"))
     register_left_out(GeneralAnswer, "Base models are asked again when a version is measured.")
 

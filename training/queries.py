@@ -23,6 +23,7 @@ from training.estimates import DataFigures, steps_of, tokens_in
 from training.methods.base import Recipe
 from training.models import BaseModel, MetricPoint, ModelVersion, SampleAnswer, TrainingRun
 from training.objectives import OBJECTIVES, SUPERVISED, Objective
+from training.replayed import replayed_places
 from training.row_facts import ANSWERS, facts_of, positions_taken, taken
 from training.rows import SPLITS, TRAIN
 
@@ -102,12 +103,13 @@ def trained_positions(training_run: TrainingRun) -> list[int] | None:
     rows = split_rows(training_run.dataset)["train"]
     most, seed = int(training_run.recipe.get("most_rows") or 0), int(training_run.recipe.get("seed") or 0)
     drawn = min(rows, most) if most else rows
-    places = training_run.planned_steps * int(training_run.recipe.get("batch_size") or 0) or drawn
-    if drawn == rows and places >= drawn:
+    besides = int(training_run.data_facts.get("replayed_rows") or 0)
+    places = training_run.planned_steps * int(training_run.recipe.get("batch_size") or 0) or drawn + besides
+    if drawn == rows and places >= drawn + besides:
         return None
     split = DatasetRow.objects.filter(dataset=training_run.dataset_id, split=GroupSplit.Split.TRAIN)
     positions = list(split.order_by("position").values_list("position", flat=True))
-    return trained_on(positions, most=most, seed=seed, places=places)
+    return trained_on(positions, most=most, seed=seed, places=places, besides=besides)
 
 
 def _preference_positions(training_run: TrainingRun, objective: Objective) -> list[int]:
@@ -125,19 +127,23 @@ def trained_rows(training_run: TrainingRun | None) -> QuerySet[DatasetRow]:
     newest first; empty without a run (a base model)."""
     wanted = Q()
     for run in runs_behind(training_run):
-        own, positions = Q(dataset=run.dataset_id), trained_positions(run)
+        own, positions = Q(dataset=run.dataset_id, split=GroupSplit.Split.TRAIN), trained_positions(run)
         wanted |= own if positions is None else own & Q(position__in=positions)
+        wanted |= Q(pk__in=run.replayed.values("row"))
     if not wanted:
         return DatasetRow.objects.none()
-    rows = DatasetRow.objects.filter(wanted, split=GroupSplit.Split.TRAIN)
+    rows = DatasetRow.objects.filter(wanted)
     return rows.select_related("revision", "example").order_by("-dataset__number", "position")
 
 
 def people_trained_on(training_run: TrainingRun | None) -> Contributors:
-    """The people behind the rows that a run actually trains on, and those of the runs that made what it started from. At most three
+    """The people behind the rows that a run actually trains on, and those of the runs that made what it started from. At most four
     queries for each of them."""
+    train = GroupSplit.Split.TRAIN
     behind = [
-        people_behind(run.dataset, split=GroupSplit.Split.TRAIN, positions=trained_positions(run))
+        people_behind(
+            run.dataset, split=train, positions=trained_positions(run), besides=replayed_places(run)
+        )
         for run in runs_behind(training_run)
     ]
     return together(behind)

@@ -30,6 +30,11 @@ class DataFacts:
     longest: int
     shortened: int
     max_length: int
+    # Rows that are trained on besides the dataset's (training.runner.replay), not counted above.
+    replayed_rows: int = 0
+    replayed_tokens: int = 0
+    # Training rows that are learnt in the base model's words (training.runner.rewriting).
+    rewritten_rows: int = 0
 
     def as_values(self) -> dict[str, int]:
         return asdict(self)

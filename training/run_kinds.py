@@ -5,6 +5,7 @@ from django.urls import reverse
 from core.models import Run
 from core.runs.kinds import RunKind
 from dataset.models import DatasetVersion
+from training import interpolation
 from training.forgetting import KIND
 from training.knowledge import ASK
 from training.models import BaseModel, LearningCurve, ModelVersion, TrainingRun
@@ -128,4 +129,25 @@ FORGETTING = RunKind(
     subject="training.run_kinds:of_version",
     max_attempts=5,
 )
-ALL = (BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS, ASKING, LEARNING_CURVE, FORGETTING)
+INTERPOLATION = RunKind(
+    interpolation.KIND,
+    "Way back to the base model",
+    queue="gpu",
+    runner="training.runner.interpolation:run",
+    on_again="training.services.interpolation:again",
+    again_words="Shares measured so far are kept.",
+    subject="training.run_kinds:of_version",
+    max_attempts=5,
+)
+INTERPOLATED_VERSION = RunKind(
+    interpolation.STORE_KIND,
+    "Version part of the way",
+    queue="gpu",
+    runner="training.runner.interpolation:store",
+    on_again="training.services.interpolation:store_again",
+    subject="training.run_kinds:of_training_run",
+)
+ALL = (
+    BASE_MODEL, TRAINING, TOKEN_COUNT, FILES_CHECK, TEST_LOSS, ASKING, LEARNING_CURVE, FORGETTING, INTERPOLATION,
+    INTERPOLATED_VERSION,
+)  # fmt: skip

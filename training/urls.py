@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.views import bases, forgetting, knowledge, learning_curves, runs, versions
+from training.views import bases, forgetting, interpolation, knowledge, learning_curves, runs, versions
 
 app_name = "training"
 urlpatterns = [
@@ -22,6 +22,9 @@ urlpatterns = [
     path("versions/<int:pk>/check-files/", versions.check_files, name="version-check-files"),
     path("versions/<int:pk>/forgetting/", forgetting.items, name="version-forgetting"),
     path("versions/<int:pk>/forgetting/measure/", forgetting.measure, name="version-forgetting-measure"),
+    path("versions/<int:pk>/way-back/", interpolation.shares, name="version-shares"),
+    path("versions/<int:pk>/way-back/measure/", interpolation.measure, name="version-shares-measure"),
+    path("versions/<int:pk>/way-back/store/", interpolation.store, name="version-share-store"),
     path("versions/<int:pk>/download/", versions.download, name="version-download"),
     path("unknown-facts/", knowledge.knowledge, name="knowledge"),
     path("unknown-facts/ask/", knowledge.ask, name="knowledge-ask"),

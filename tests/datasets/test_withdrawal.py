@@ -527,11 +527,11 @@ def test_the_number_of_queries_of_the_plan_does_not_grow(
 ):
     first = trained_on(world, frozen(world, source))
     withdrawal = withdraw(by=world.admin, source=source, reason="Asked to.")
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         assert len(plan_of(withdrawal).items) == 2
     for _ in range(3):
         trained_on(world, first.training_run.dataset)
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         assert len(plan_of(withdrawal).items) == 5
 
 

@@ -17,6 +17,7 @@ PAGES = [
     ("run", lambda w: [w.done.number]),
     ("run-live", lambda w: [w.running.number]),
     ("version", lambda w: [w.version.pk]),
+    ("version-shares", lambda w: [w.version.pk]),
     ("base", lambda w: [w.base.pk]),
 ]
 
@@ -28,6 +29,8 @@ POSTS = [
     ("preflight", lambda w: []),
     ("version-check-tokens", lambda w: [w.version.pk]),
     ("version-check-files", lambda w: [w.version.pk]),
+    ("version-shares-measure", lambda w: [w.version.pk]),
+    ("version-share-store", lambda w: [w.version.pk]),
     ("base-retry", lambda w: [w.base.pk]),
     ("base-use", lambda w: [w.base.pk]),
 ]

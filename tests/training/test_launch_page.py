@@ -16,10 +16,10 @@ pytestmark = pytest.mark.django_db
 
 
 def launch_values(scene, **changes):
-    from training.methods import METHODS
     from training.methods.base import as_values
+    from training.objectives import recipe_type
 
-    recipe = as_values(METHODS["lora"].recipe())
+    recipe = as_values(recipe_type("lora")())
     values = {name: value for name, value in recipe.items() if value is not False}
     return (
         values

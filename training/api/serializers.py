@@ -180,8 +180,8 @@ class TrainingRunSerializer(serializers.ModelSerializer[TrainingRun]):
     class Meta:
         model = TrainingRun
         fields = (
-            "number", "run", "base_model", "dataset", "continued_from", "method", "objective", "recipe", "recipe_hash", "note", "code_version",
-            "serving_plan", "planned_steps", "done_steps", "checkpoint_step", "train_rows", "train_tokens", "tokens_per_second",
+            "number", "run", "base_model", "dataset", "continued_from", "percent", "method", "objective", "recipe", "recipe_hash", "note",
+            "code_version", "serving_plan", "planned_steps", "done_steps", "checkpoint_step", "train_rows", "train_tokens", "tokens_per_second",
             "peak_memory_bytes", "loss_before", "loss_after", "resumes", "environment", "estimate", "data_facts",
             "measured", "counted", "undisturbed_speed", "launched_by", "created_at", "model_version",
         )  # fmt: skip

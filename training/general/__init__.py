@@ -13,9 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from core.text import whole_lines_of
 from training.general.checks import Check, check_from
 
 ITEMS = Path(__file__).with_name("items")
+REPLAY = Path(__file__).with_name("replay.jsonl")
 
 
 @dataclass(frozen=True)
@@ -101,3 +103,18 @@ def _item(task: Task, values: Mapping[str, Any]) -> Item:
     if not check(values["reference"]):
         raise ValueError(f"The reference {values['reference']!r} fails its own check.")
     return Item(task.name, values["id"], values["prompt"], values["reference"], check)
+
+
+@dataclass(frozen=True)
+class ReplayItem:
+    """A question to train on beside a project's rows, with an answer of ours. None of them is among the items that are measured, nor is
+    plain prose, so that what is measured there is not what was practised."""
+
+    id: str
+    prompt: str
+    reference: str
+
+
+@cache
+def replay_items() -> tuple[ReplayItem, ...]:
+    return tuple(ReplayItem(**json.loads(line)) for line in whole_lines_of(REPLAY.read_text()))

@@ -3,6 +3,7 @@ versions forgot, and personal adapters."""
 
 from training.models.bases import BaseModel
 from training.models.forgetting import ForgettingItem, ForgettingMeasurement, GeneralAnswer
+from training.models.interpolation import Interpolation
 from training.models.knowledge import KnowledgeAnswer
 from training.models.learning_curves import CurvePoint, LearningCurve
 from training.models.losses import LossMeasurement, RowLoss
@@ -14,6 +15,7 @@ from training.models.personal import (
     Team,
     TeamMember,
 )
+from training.models.replay import ReplayedRow
 from training.models.runs import (
     MetricPoint,
     ModelVersion,
@@ -31,12 +33,14 @@ __all__ = [
     "ForgettingItem",
     "ForgettingMeasurement",
     "GeneralAnswer",
+    "Interpolation",
     "KnowledgeAnswer",
     "LearningCurve",
     "LossMeasurement",
     "MetricPoint",
     "ModelVersion",
     "PersonalAdapter",
+    "ReplayedRow",
     "RowLoss",
     "SampleAnswer",
     "Team",

@@ -29,6 +29,12 @@ class TrainingRun(models.Model):
         on_delete=models.RESTRICT,
         related_name="continuing_runs",
     )
+    percent = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="Null for a run that trains. Else it only calculates weights so much of the way from the base model to "
+        "`continued_from`, and its other fields are those of the run that trained that one.",
+    )
     method = models.CharField(max_length=20)
     objective = models.CharField(
         max_length=20, default="supervised", db_default="supervised", help_text="Of training.objectives."
@@ -79,7 +85,14 @@ class TrainingRun(models.Model):
 
     class Meta:
         ordering = ["-number"]
-        constraints = [models.UniqueConstraint(name="training_number", fields=["project", "number"])]
+        constraints = [
+            models.UniqueConstraint(name="training_number", fields=["project", "number"]),
+            models.CheckConstraint(
+                name="training_percent",
+                condition=models.Q(percent=None)
+                | models.Q(percent__gt=0, percent__lt=100, continued_from__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"Run {self.number}"

@@ -3,6 +3,7 @@ the API and the runner read everything from it."""
 
 from dataclasses import field, fields, make_dataclass
 from functools import cache
+from typing import Any
 
 from training.methods import METHODS, Recipe, Setting, settings_of
 from training.objectives.base import PREFERENCE_FIGURES, Objective, Scores, Whole
@@ -27,13 +28,16 @@ def recipe_type(method: str, objective: str = SUPERVISED.name) -> type[Recipe]:
     if chosen.settings is None:
         return recipe
     rate = next(own for own in fields(recipe) if own.name == "learning_rate")
-    # Digits as people write them: 0.05 of 0.001 is 5e-05 and not 5.000000000000001e-05.
-    assert isinstance(rate.default, float)  # every method has one
-    default = float(f"{rate.default * chosen.learning_rate_share:.6g}")
-    own_rate = field(default=default, metadata={**rate.metadata, "source": chosen.learning_rate_source})
+    own_rate: list[tuple[str, type, Any]] = []
+    if chosen.learning_rate_share != 1:
+        # Digits as people write them: 0.05 of 0.001 is 5e-05 and not 5.000000000000001e-05.
+        assert isinstance(rate.default, float)  # every method has one
+        default = float(f"{rate.default * chosen.learning_rate_share:.6g}")
+        metadata = {**rate.metadata, "source": chosen.learning_rate_source}
+        own_rate = [("learning_rate", float, field(default=default, metadata=metadata))]
     made: type[Recipe] = make_dataclass(
         f"{type(chosen).__name__}{recipe.__name__}",
-        [("learning_rate", float, own_rate)],
+        own_rate,
         bases=(chosen.settings, recipe),
         frozen=True,
         kw_only=True,

@@ -17,10 +17,12 @@ from training.host.machine import Machine, training_machine
 from training.methods import METHODS, Method, Recipe
 from training.models import BaseModel, ModelVersion
 from training.objectives import OBJECTIVES, SUPERVISED, Objective
+from training.objectives.supervised import divergence_weight
 from training.preflight import findings, methods
 from training.preflight.devices import device_findings
 from training.preflight.findings import PreflightFinding
 from training.preflight.objectives import kind_findings, row_kind_findings
+from training.preflight.replay import replay_findings, with_replay
 from training.preflight.starts import seen_findings, start_findings
 from training.starts import result_of, serving_words
 
@@ -70,6 +72,7 @@ def check(
     all_findings = findings.base_findings(base_model) + findings.dataset_findings(project, dataset)
     all_findings += start_findings(project, chosen, recipe, base_model, continued_from)
     all_findings += methods.rank_findings(chosen, recipe, continued_from)
+    all_findings += methods.holding_findings(chosen, recipe)
     machine = training_machine()
     all_findings += methods.method_findings(chosen, base_model, machine)
     if base_model is None or dataset is None or base_model.status != BaseModel.Status.READY:
@@ -85,6 +88,8 @@ def check(
         data = queries.estimated_figures(dataset, recipe, learned)
     else:
         data = queries.exact_figures(counted, recipe, learned)
+    data = with_replay(data, recipe, dataset)
+    all_findings += replay_findings(data, recipe)
     all_findings += findings.row_findings(counted, recipe, base_model, dataset, learned)
     all_findings += row_kind_findings(learned, counted, dataset)
     all_findings += seen_findings(continued_from, dataset)
@@ -113,7 +118,7 @@ def _estimate(
     stored_bytes = result_of(method, recipe, start, parameters, trainable).stored_bytes
     layout = layout_of(method, recipe.batch_size, hosts=machine.hosts, devices=machine.devices)
     past = speeds.like_runs(project, base_model, method, recipe, machine, objective, layout)
-    steps = estimates.steps_of(data.train_rows, recipe.batch_size, recipe.epochs)
+    steps = estimates.steps_of(data.train_rows + data.replayed_rows, recipe.batch_size, recipe.epochs)
     speed = speeds.expected_speed(
         project=project,
         base_model=base_model,
@@ -136,6 +141,8 @@ def _estimate(
         layers=estimates.Shape.of(base_model.architecture).layers,
         reference_tokens=data.reference_tokens,
         baseline=objective.needs_baseline,
+        drawn_tokens=data.drawn_tokens,
+        held_to_base=divergence_weight(recipe) > 0,
     ) | speeds.measured_units(past, data.validation_tokens)
     parts = estimates.seconds_by_part(units=units, tokens=data.tokens_seen, evaluations=recipe.evaluations)
     return Estimate(
@@ -152,7 +159,7 @@ def _estimate(
         speed_from=speed.source,
         disk_bytes=estimates.disk_bytes(trainable=trainable, stored_bytes=stored_bytes),
         device=machine.device_name,
-        tokens_exact=data.exact,
+        tokens_exact=data.exact and not data.replayed_rows,
         processes=layout.processes,
         hosts=layout.hosts,
     )

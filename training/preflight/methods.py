@@ -6,6 +6,7 @@ from training.estimates import DataFigures
 from training.host.machine import Machine
 from training.methods import Method, Recipe
 from training.models import BaseModel, ModelVersion
+from training.objectives.supervised import divergence_weight
 from training.preflight.findings import PreflightFinding
 from training.serving import Serving
 from training.starts import result_of
@@ -46,6 +47,26 @@ def rank_findings(
             )
         ]
     return []
+
+
+# Of these peft can switch the adapter off, and what remains is the base model.
+CAN_BE_HELD = ("lora", "oft", "ia3")
+
+
+def holding_findings(method: Method, recipe: Recipe) -> list[PreflightFinding]:
+    """Whether the method can be held to its base model without a second model in memory."""
+    if not divergence_weight(recipe):
+        return []
+    if method.name in CAN_BE_HELD and getattr(recipe, "variant", "") != "pissa":
+        return []
+    return [
+        PreflightFinding(
+            "stop",
+            "This method cannot be held to its base model: the base model would have to be in memory a second time.",
+            "Choose LoRA without PiSSA, OFT or IA3, or set “Hold to the base model” to 0.",
+            "divergence_weight",
+        )
+    ]
 
 
 def length_findings(method: Method, recipe: Recipe, base_model: BaseModel) -> list[PreflightFinding]:

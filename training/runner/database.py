@@ -37,6 +37,8 @@ class DatabaseReporter:
         kinds: tuple[str, ...] = ("train", "evaluate", "sample", "save", "store")
         if self.plan.objective.needs_reference:
             kinds = ("reference", *kinds)
+        if "replay" in spent:
+            kinds = ("replay", *kinds)
         figures: dict[str, Any] = {
             "done_steps": step,
             "train_tokens": self.plan.tokens_until[step],

@@ -28,6 +28,7 @@ from training.rows import TrainingRow
 from training.runner import ranks, reference
 from training.runner.arguments import trainer_arguments
 from training.runner.data import collate_rows
+from training.runner.divergence import losses_and_hold
 from training.runner.plan import TrainingPlan
 from training.runner.scoring import apart, joined, log_ratios, on_processor, row_losses, scores_of, whole_of
 from training.runner.sharded import ShardedTrainer
@@ -135,9 +136,11 @@ class _Loop(ShardedTrainer):
             with apart(model):
                 ratios = [log_ratios(model, self.on_device(portion)) for portion in self._portions]
             self._baseline = ranks.mean(torch.cat(ratios))
-        scores = scores_of(row_losses(model, inputs), inputs, self._baseline)
+        losses, held = losses_and_hold(model, inputs, self._plan.recipe)
+        scores = scores_of(losses, inputs, self._baseline)
+        loss = objective.loss(scores, self._plan.recipe, self._whole) + held / self._whole.tokens
         # Gradients, and the loss that is reported, are averaged over the processes; a step's loss is the sum of their parts.
-        loss = ranks.processes() * objective.loss(scores, self._plan.recipe, self._whole)
+        loss = ranks.processes() * loss
         return (loss, {}) if return_outputs else loss
 
     def on_device(self, batch: dict[str, Any]) -> dict[str, Any]:

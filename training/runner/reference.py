@@ -46,13 +46,18 @@ def as_reference(model: "PreTrainedModel | PeftModel", *, continues: bool = Fals
     A new adapter is switched off. Where that is not the base model, and for a model without one, the untrained model itself is the
     reference.
     """
-    from peft import PeftModel
-
-    if isinstance(model, PeftModel) and not continues and not _changes_base(model):
+    if not continues and is_base_without_adapter(model):
         with model.disable_adapter():
             yield
     else:
         yield
+
+
+def is_base_without_adapter(model: "PreTrainedModel | PeftModel") -> bool:
+    """Whether the model has an adapter of peft's that can be switched off, and is its base model then."""
+    from peft import PeftModel
+
+    return isinstance(model, PeftModel) and not _changes_base(model)
 
 
 def _changes_base(model: "PeftModel") -> bool:

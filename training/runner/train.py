@@ -4,7 +4,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,28 +15,24 @@ from django.conf import settings
 from core.host.disks import storage_error
 from core.host.scratch import scratch
 from core.runs.context import RunContext, RunFailed, RunHandedBack
-from dataset.rows import iter_rows
 from training import checkpoints
 from training.distribution import ALONE, Layout, layout_of
-from training.estimates import CHECKPOINT_SECONDS, steps_of
 from training.host import stopping
 from training.host.code_version import code_version
 from training.host.machine import multiplies_bfloat16, this_machine, threads
-from training.host.undisturbed import Stretches
 from training.methods import METHODS, Recipe, recipe_from
 from training.models import ModelVersion, TrainingRun
-from training.objectives import OBJECTIVES, recipe_type
-from training.runner.data import encode_rows, stop_id_of
+from training.objectives import recipe_type
 from training.runner.database import DatabaseReporter
 from training.runner.files import check_present
 from training.runner.job import TrainingJob, as_values
 from training.runner.launch import ToldMemory, train_in_processes
 from training.runner.memory import PeakMemory
 from training.runner.plan import TrainingPlan
+from training.runner.planning import plan_of, system_prompt_of_run
 from training.runner.results import CONTINUES, store_result
 from training.runner.starting import StartFolders, load, start_folders
 from training.services import results
-from training.time_left import TimeLeft
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -65,7 +61,7 @@ def run(ctx: RunContext) -> None:
     ctx.report(message="Reading the dataset and counting its tokens.", now=True)
     base_folder = check_present(training_run.base_model.artifact, str(training_run.base_model))
     check_present(training_run.dataset.artifact, str(training_run.dataset))
-    plan = _plan(ctx, training_run, recipe, base_folder, device)
+    plan = plan_of(ctx, training_run, recipe, base_folder, tokenizer_of(base_folder), device)
     start = start_folders(training_run, base_folder)
     plan.continues = start.part is not None
     layout = layout_of(
@@ -103,7 +99,7 @@ def run(ctx: RunContext) -> None:
                 plan.tokenizer,
                 base_folder,
                 start,
-                _system_prompt(training_run),
+                system_prompt_of_run(training_run),
                 result.loss_after,
             )
         reporter.figures(result.steps)
@@ -117,39 +113,6 @@ def _prepare(ctx: RunContext, training_run: TrainingRun, recipe: Recipe) -> str:
     checkpoints.clean(training_run.pk)
     results.drop_old_checkpoints()
     return device
-
-
-def _system_prompt(training_run: TrainingRun) -> str:
-    return str(training_run.dataset.settings.get("system_prompt", ""))
-
-
-def _plan(
-    ctx: RunContext, training_run: TrainingRun, recipe: Recipe, base_folder: Path, device: str
-) -> TrainingPlan:
-    """The rows as token ids, and the steps that they make."""
-    tokenizer = tokenizer_of(base_folder)
-    objective = OBJECTIVES[training_run.objective]
-    data = encode_rows(
-        _watched(iter_rows(training_run.dataset), ctx),
-        tokenizer,
-        stop_token=training_run.base_model.stop_token,
-        system_prompt=_system_prompt(training_run),
-        max_length=recipe.max_length,
-        most_rows=recipe.most_rows,
-        most_validation_rows=recipe.most_validation_rows,
-        seed=recipe.seed,
-        objective=objective,
-    )
-    return TrainingPlan(
-        recipe=recipe,
-        data=data,
-        steps=steps_of(len(data.train), recipe.batch_size, recipe.epochs),
-        tokenizer=tokenizer,
-        stop_id=stop_id_of(tokenizer, training_run.base_model.stop_token),
-        objective=objective,
-        time_left=_time_left(training_run),
-        stretches=Stretches(device),
-    )
 
 
 def _begin(
@@ -199,7 +162,7 @@ def _train(
 
     with PeakMemory(device) as memory:
         model = load(METHODS[training_run.method], plan.recipe, start, device)
-        plan.clock.add("load", time.monotonic() - began)
+        plan.clock.add("load", time.monotonic() - began - plan.clock.seconds.get("replay", 0.0))
         reporter = DatabaseReporter(ctx, training_run, plan, memory)
         try:
             with stopping.holding_back_sigterm():
@@ -234,7 +197,7 @@ def _train_together(
 ) -> Trained:
     """The same in several processes, which this one starts and watches."""
     memory = ToldMemory()
-    plan.clock.add("load", time.monotonic() - began)
+    plan.clock.add("load", time.monotonic() - began - plan.clock.seconds.get("replay", 0.0))
     reporter = DatabaseReporter(ctx, training_run, plan, memory)
     job = TrainingJob(
         training_run_id=training_run.pk,
@@ -267,16 +230,6 @@ def _train_together(
     return result, reporter, job.trained_model(work)
 
 
-def _time_left(training_run: TrainingRun) -> TimeLeft:
-    """The estimate and the measurements of earlier attempts, as a start."""
-    before = {
-        kind: (float(training_run.measured.get(kind) or 0), float(units))
-        for kind, units in training_run.counted.items()
-    }
-    expected = training_run.estimate.get("unit_seconds") or {}
-    return TimeLeft(expected=expected, before=before, save_every=CHECKPOINT_SECONDS)
-
-
 def set_up_torch(seed: int) -> str:
     """Threads and seed; "cuda" when torch sees a GPU, else "cpu"."""
     # Threads that spin while they wait take processor time from the engines and the web process on the same machine,
@@ -297,14 +250,6 @@ def tokenizer_of(folder: Path) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-
-
-def _watched(rows: Iterable[dict[str, Any]], ctx: RunContext) -> Iterator[dict[str, Any]]:
-    """The rows, with a check for cancellation."""
-    for number, row in enumerate(rows):
-        if number % 200 == 0:
-            ctx.report(message=f"Reading the dataset and counting its tokens, row {number:,}.")
-        yield row
 
 
 def environment_of(device: str, layout: Layout = ALONE) -> dict[str, Any]:

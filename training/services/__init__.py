@@ -7,6 +7,7 @@ from training.services.base_models import (
     slug_for,
 )
 from training.services.forgetting import measure_forgetting
+from training.services.interpolation import measure_interpolation, store_share
 from training.services.learning_curves import check_curve, start_curve
 from training.services.losses import measure_loss
 from training.services.runs import NotLaunchable, cancel, check, count_tokens, launch, retry
@@ -24,6 +25,7 @@ __all__ = [
     "mark_ready",
     "mark_rejected",
     "measure_forgetting",
+    "measure_interpolation",
     "measure_loss",
     "note_download",
     "prepare_again",
@@ -32,4 +34,5 @@ __all__ = [
     "retry",
     "slug_for",
     "start_curve",
+    "store_share",
 ]

@@ -12,7 +12,7 @@ from core.errors import Conflict, Invalid
 from core.models import Project, Run, User
 from core.runs.control import launch_run, request_cancel, start_again
 from core.text import one_line
-from dataset.models import DatasetVersion
+from dataset.models import DatasetRow, DatasetVersion
 from dataset.queries.withdrawals import withdrawn_rows, withdrawn_words
 from training import checkpoints, preflight
 from training.actions import TrainingAction
@@ -21,8 +21,10 @@ from training.estimates import Estimate
 from training.host.code_version import code_version
 from training.methods import METHODS, Method, Recipe, recipe_from
 from training.methods.base import as_values
-from training.models import BaseModel, ModelVersion, TokenCount, TrainingRun
+from training.models import BaseModel, ModelVersion, ReplayedRow, TokenCount, TrainingRun
 from training.objectives import OBJECTIVES, SUPERVISED, recipe_type
+from training.objectives.supervised import PROJECT_REPLAY, SupervisedSettings, replayed_rows
+from training.replayed import drawn_rows, withdrawn_replays
 from training.services.results import make_base_version
 from training.starts import serving_words
 
@@ -121,8 +123,16 @@ def launch(
         recipe=settings,
         continued_from=continued_from,
         estimate=result.estimate,
+        replayed=_replayed(dataset, settings, result),
         note=note,
     )
+
+
+def _replayed(dataset: DatasetVersion, recipe: Recipe, result: preflight.Preflight) -> list[DatasetRow]:
+    """The earlier rows of the project that the recipe practises."""
+    if not isinstance(recipe, SupervisedSettings) or recipe.replay != PROJECT_REPLAY or result.data is None:
+        return []
+    return drawn_rows(dataset, count=replayed_rows(recipe, result.data.train_rows), seed=recipe.seed)
 
 
 @transaction.atomic
@@ -137,6 +147,7 @@ def _queue(
     recipe: Recipe,
     continued_from: ModelVersion | None,
     estimate: Estimate | None,
+    replayed: list[DatasetRow],
     note: str,
 ) -> TrainingRun:
     # The lock gives out numbers one at a time per project.
@@ -169,6 +180,7 @@ def _queue(
         estimate=estimate.as_values() if estimate else {},
         launched_by=by,
     )
+    ReplayedRow.objects.bulk_create(ReplayedRow(training_run=training_run, row=row) for row in replayed)
     make_base_version(by=by, project=project, base_model=base_model)
     record(
         by=by,
@@ -235,6 +247,10 @@ def again(run: Run, by: User) -> None:
     if ModelVersion.objects.filter(training_run__run=run).exists():
         raise Conflict("This run has made its model version already.", "Launch a new run to make another.")
     training_run = TrainingRun.objects.select_related("dataset").get(run=run)
+    if withdrawn := withdrawn_replays([training_run.pk]).get(training_run.pk):
+        raise Conflict(
+            f"It practises {withdrawn_words(withdrawn)}.", "Launch a new run, which leaves them out."
+        )
     datasets = {one.dataset_id: one.dataset for one in runs_behind(training_run)}
     for pk, withdrawn in withdrawn_rows(datasets).items():
         raise Conflict(

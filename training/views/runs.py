@@ -165,6 +165,7 @@ def _preflight_context(form: LaunchForm, result: preflight.Preflight | None) -> 
 _PART_NAMES = {
     "load": "start",
     "reference": "answers before training",
+    "replay": "answers to practise",
     "train": "training",
     "evaluate": "validation loss",
     "sample": "sample answers",

@@ -19,6 +19,7 @@ from training.chain import datasets_behind
 from training.curves import loss_note, loss_series
 from training.filters import VersionFilter
 from training.forgotten import forgotten_of
+from training.interpolation import why_not
 from training.lineage import chain_around, origin_of
 from training.links import version_links
 from training.models import ModelVersion
@@ -80,6 +81,8 @@ def version(request: HttpRequest, access: Access, pk: int) -> HttpResponse:
         "checked": version.parity_report.get("checked", len(differing)),
         "test_loss": losses.mean_loss(version),
         "forgotten": forgotten_of(version),
+        "can_go_back": version.training_run is not None
+        and not why_not(version.kind, version.training_run.method),
     }
     return render(request, "training/version.html", context)
 
