@@ -142,6 +142,7 @@ class LaunchForm(forms.Form):
     dataset = DatasetField(DatasetVersion.objects.none(), empty_label=None)
     continued_from = VersionField(
         ModelVersion.objects.none(),
+        label="Continue from",
         required=False,
         empty_label="No version, start from the base model",
         help_text="A version of this project to train further. Rows it was trained on are not repeated unless the dataset has them.",

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from training.views import bases, forgetting, interpolation, knowledge, learning_curves, runs, versions
+from training.views import (
+    bases,
+    forgetting,
+    interpolation,
+    knowledge,
+    learning_curves,
+    methods,
+    runs,
+    versions,
+)
 
 app_name = "training"
 urlpatterns = [
@@ -10,6 +19,8 @@ urlpatterns = [
     path("launch/", runs.launch, name="launch"),
     path("launch/check/", runs.check, name="preflight"),
     path("compare/", runs.compare, name="compare"),
+    path("methods/", methods.methods, name="methods"),
+    path("methods/csv/", methods.methods_csv, name="methods-csv"),
     path("runs/<int:number>/", runs.run, name="run"),
     path("runs/<int:number>/live/", runs.run_live, name="run-live"),
     path("learning-curves/", learning_curves.learning_curves, name="learning-curves"),

@@ -8,6 +8,7 @@ PAGES = (
     ("training:versions", "Model versions"),
     ("training:bases", "Base models"),
     ("training:compare", "Compare runs"),
+    ("training:methods", "Compare methods"),
     ("training:learning-curves", "Learning curves"),
 )
 
