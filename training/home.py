@@ -1,5 +1,7 @@
 """Training's card on Home, and the audit sentences of its actions."""
 
+from urllib.parse import urlencode
+
 from django.urls import reverse
 
 from core.access import Access
@@ -11,6 +13,7 @@ from dataset.models import DatasetVersion
 from training import queries
 from training.methods import METHODS
 from training.models import ModelVersion, TrainingRun
+from training.objectives import OBJECTIVES
 
 
 def _left(run: Run) -> str:
@@ -83,11 +86,14 @@ def _next_items(access: Access) -> list[NextItem]:
         .first()
     )
     if untrained is not None and not untrained.training_runs.exists():
+        # The launch page offers a dataset only to an objective that learns from its kind of rows.
+        objective = next(one.name for one in OBJECTIVES.values() if one.dataset_kind == untrained.kind)
+        chosen = urlencode({"dataset": untrained.pk, "objective": objective})
         items.append(
             NextItem(
                 f"{untrained} is ready to train on",
                 untrained.note or "No run has used it yet.",
-                reverse("training:launch", args=[slug]) + f"?dataset={untrained.pk}",
+                f"{reverse('training:launch', args=[slug])}?{chosen}",
                 "Launch a run",
                 order=40,
             )

@@ -1,6 +1,7 @@
 """Choosing what a run learns from, and what its page shows of held-out preferences."""
 
 import pytest
+from django.urls import reverse
 
 from tests.support.factories import make_preference_rows, make_training
 from tests.support.reading import text_of
@@ -178,3 +179,16 @@ def test_each_objective_says_where_its_learning_rate_comes_from():
         )
         assert rate.metadata["source"]
         assert name == "supervised" or rate.metadata["source"] == objective.learning_rate_source
+
+
+def test_home_leads_to_the_launch_of_a_preference_version(scene, preferences, as_user):
+    client = as_user(scene.admin)
+    home = client.get(reverse("core:home", args=[scene.project.slug])).content.decode()
+    link = next(
+        part.split('"')[0]
+        for part in home.split('href="')
+        if f"dataset={preferences.pk}" in part.split('"')[0]
+    )
+    form = client.get(link.replace("&amp;", "&")).context["form"]
+    assert form.chosen_objective.dataset_kind == preferences.kind
+    assert form.get_initial_for_field(form.fields["dataset"], "dataset") == str(preferences.pk)
