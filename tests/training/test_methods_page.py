@@ -85,12 +85,14 @@ def test_a_wrong_choice_is_422_and_a_dataset_of_another_kind_is_refused_in_words
     rows = client.get(
         url(scene, "methods"), {"objective_name": "dpo", "data_version": scene.dataset.pk}
     ).context["rows"]
-    assert all("learns from" in row.refusal for row in rows)
+    # A method that this machine cannot run at all says that first.
+    assert all(row.refusal for row in rows)
+    assert all("learns from" in row.refusal for row in rows if row.method.name != "qlora")
 
 
 def test_the_csv_has_the_same_rows(scene, as_user):
     answer = as_user(scene.viewer).get(url(scene, "methods-csv"), {"order": "memory"})
-    lines = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    lines = list(csv.DictReader(io.StringIO(b"".join(answer).decode())))
     assert [line["label"] for line in lines] == [row.label for row in rows_of(scene, sort="memory")]
     assert any(line["refusal"] for line in lines) and all(line["served"] for line in lines)
 
