@@ -57,7 +57,7 @@ def finish(training: TrainingRun) -> TrainingRun:
 @pytest.fixture
 def worker():
     """worker(training, ...) is a process that does the run as a worker would; it is gone when the test ends."""
-    processes = []
+    started = []
 
     def start(training, *, pause=0.15, every=0.3, processes=1):
         name = connection.settings_dict["NAME"]
@@ -71,11 +71,11 @@ def worker():
             str(every),
             str(processes),
         ]
-        processes.append(subprocess.Popen(command, cwd=live_settings.BASE_DIR))
-        return processes[-1]
+        started.append(subprocess.Popen(command, cwd=live_settings.BASE_DIR))
+        return started[-1]
 
     yield start
-    for process in processes:
+    for process in started:
         process.kill()
         process.wait()
 

@@ -135,7 +135,7 @@ class _Told:
             told = json.loads(line)
             self._figures(told["figures"])
             # The others are the reporter's own: step, train_point, validation_point, saved.
-            own = {"samples": self._samples, "end": self._end}
+            own: dict[str, Callable[..., None]] = {"samples": self._samples, "end": self._end}
             report = own.get(told["kind"]) or getattr(self._reporter, told["kind"])
             report(**told["values"])
 

@@ -61,6 +61,9 @@ class ShardedTrainer(SavesWhatIsTrained):
             callbacks=callbacks,
         )
 
+    # Of transformers' Trainer, which has no types.
+    is_fsdp_enabled: bool
+
     def create_accelerator_and_postprocess(self) -> None:
         super().create_accelerator_and_postprocess()
         if self.args.fsdp and not self.is_fsdp_enabled:
