@@ -21,9 +21,9 @@ def load() -> None:
     """The grammar checker, the words, the model of languages, the lexicon of moods and all patterns: two seconds of processor time. The
     grammar checker and the model are read at the same time, outside of Python's lock."""
     with ThreadPoolExecutor(2) as threads:
-        started = [threads.submit(harper.asked, _COMPLETION), threads.submit(load_model)]
+        grammar, language = threads.submit(harper.asked, _COMPLETION), threads.submit(load_model)
         commonness("order")
-        for one in started:
-            one.result()
+        grammar.result()
+        language.result()
     text_findings(_ROW, Project())
     traits_of(_ROW)

@@ -37,9 +37,8 @@ def run(pair: Pair, project: Project, budget: TimeBudget = UNLIMITED) -> list[Fi
         # The page must not wait for this help: a query over a very large project is stopped.
         with transaction.atomic():
             with connection.cursor() as cursor:
-                cursor.execute(
-                    f"SET LOCAL statement_timeout = {_PATIENCE_MS}; SET LOCAL pg_trgm.similarity_threshold = {_TRIGRAMS}"
-                )
+                cursor.execute(f"SET LOCAL statement_timeout = {_PATIENCE_MS}")
+                cursor.execute(f"SET LOCAL pg_trgm.similarity_threshold = {_TRIGRAMS}")
             findings = _same_question(pair, project, budget) or _same_answer(pair, project)
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL statement_timeout = DEFAULT")

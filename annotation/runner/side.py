@@ -185,8 +185,12 @@ def _side_processes(project: "Project", count: int) -> Iterator[list[_Side]]:
 
     with contextlib.ExitStack() as stack:
         pipes = [(os.pipe(), os.pipe()) for _ in range(count - 1)]
-        ends = [stack.enter_context(os.fdopen(write, "wb")) for (_, write), _ in pipes]
-        answers = [stack.enter_context(os.fdopen(read, "rb")) for _, (read, _) in pipes]
+        ends = [os.fdopen(write, "wb") for (_, write), _ in pipes]
+        answers = [os.fdopen(read, "rb") for _, (read, _) in pipes]
+        for to_write in ends:
+            stack.callback(_close, to_write)
+        for to_read in answers:
+            stack.callback(_close, to_read)
         theirs = [(read, write) for (read, _), (_, write) in pipes]
         process = stack.enter_context(
             process_apart(
@@ -213,6 +217,11 @@ def _side_processes(project: "Project", count: int) -> Iterator[list[_Side]]:
                 side.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_ENDING)
+
+
+def _close(end: IO[bytes]) -> None:
+    with contextlib.suppress(OSError):  # what was on its way to a process that was killed
+        end.close()
 
 
 def serve(given: IO[bytes], answers: IO[bytes]) -> None:
