@@ -29,6 +29,7 @@ from training.runner import loop
 from training.runner.data import Encoded
 from training.runner.memory import PeakMemory
 from training.runner.plan import TrainingPlan
+from training.runner.samples import MOST_TOKENS
 from training.runner.train import tokenizer_of
 from training.speeds import general_speed
 
@@ -288,7 +289,7 @@ def _timed(plan: TimedPlan, cell: GpuCell) -> dict[str, Any]:
         "evaluate_seconds": seconds["evaluate"] / units["evaluate"],
     }
     if cell.questions:
-        answered = units["sample"] * cell.questions * loop.SAMPLE_TOKENS
+        answered = units["sample"] * cell.questions * MOST_TOKENS
         found["generated_per_second"] = answered / seconds["sample"]
     return found
 

@@ -37,10 +37,11 @@ from transformers import (
 )
 
 from benchmarks.gpu_checks import LossesByStep
-from core.text import whole_lines_of
+from core.text import lines_of
 from training import checkpoints
-from training.estimates import steps_of
+from training.estimates import seconds_by_part, steps_of, unit_seconds
 from training.host.machine import multiplies_bfloat16
+from training.measuring import MeasuringPlan, within
 from training.methods import METHODS, Recipe, recipe_from
 from training.runner import loop
 from training.runner.data import Encoded, EncodedRow, collate, encode_rows, stop_id_of
@@ -67,10 +68,10 @@ class TrainingCell:
         self.tokenizer = tokenizer_of(self.folder)
         self.before = psutil.Process().memory_info().rss
         self.data = self._encoded()
-        self.autocast = multiplies_bfloat16(DEVICE)
+        self.autocast = multiplies_bfloat16(DEVICE) if asked.get("bfloat16") is None else asked["bfloat16"]
 
-    def _encoded(self) -> Encoded:
-        lines = whole_lines_of(Path(self.asked["pairs"]).read_text())
+    def _encoded(self, most_validation_rows: int = 0) -> Encoded:
+        lines = lines_of(Path(self.asked["pairs"]).read_text())
         rows, held_out = int(self.asked["rows"]), int(self.asked["held_out"])
         split = ["train"] * rows + ["validation"] * held_out
         return encode_rows(
@@ -82,6 +83,7 @@ class TrainingCell:
             stop_token=STOP,
             system_prompt="",
             max_length=self.recipe.max_length,
+            most_validation_rows=most_validation_rows,
             seed=self.recipe.seed,
         )
 
@@ -90,13 +92,42 @@ class TrainingCell:
         """Those to train on."""
         return [row for row in self.data.train if isinstance(row, EncodedRow)]
 
+    def measuring(self) -> MeasuringPlan:
+        """What the launch of such a run decides, with the general ratios of kinds of work: tokens a second cancel out."""
+        facts = self.data.facts
+        units = unit_seconds(
+            tokens_per_second=self.asked.get("tokens_per_second", 300.0),
+            validation_tokens=facts.validation_tokens,
+            full=self.method.every_weight,
+            recomputed=self.recipe.save_memory,
+            device=DEVICE,
+            trainable=0,
+            stored_bytes=0,
+            layers=1,
+        )
+        steps = steps_of(facts.train_rows, self.recipe.batch_size, self.recipe.epochs)
+        tokens = round(facts.train_tokens / facts.train_rows * steps * self.recipe.batch_size)
+        alone = seconds_by_part(units=units, tokens=tokens, evaluations=0, rounds=0)
+        return within(
+            share=self.recipe.measuring_share,
+            others=sum(alone.values()),
+            row=units["evaluate"] / facts.validation_rows,
+            round_seconds=units["sample"],
+            rows=facts.validation_rows,
+            evaluations=self.recipe.evaluations,
+        )
+
     def plan(self, *, watched: bool) -> TrainingPlan:
+        measuring = self.measuring()
+        if watched:
+            self.data = self._encoded(measuring.rows)
         return TrainingPlan(
             recipe=self.recipe,
             data=self.data,
             steps=steps_of(len(self.data.train), self.recipe.batch_size, self.recipe.epochs),
             tokenizer=self.tokenizer,
             stop_id=stop_id_of(self.tokenizer, STOP),
+            measuring=measuring,
             watched=watched,
         )
 
@@ -198,7 +229,8 @@ def ours(cell: TrainingCell) -> dict[str, Any]:
 
 
 def trl(cell: TrainingCell) -> dict[str, Any]:
-    """TRL's SFTTrainer with the same token ids, adapter, learning rate and number of steps. `options` are of its SFTConfig."""
+    """TRL's SFTTrainer with the same token ids, adapter, learning rate and number of steps. `options` are of its SFTConfig, and
+    `rows_at_once`, of which gradients are accumulated."""
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
@@ -209,6 +241,8 @@ def trl(cell: TrainingCell) -> dict[str, Any]:
         "completion_mask": [[0] * row.prompt_length + [1] * row.answer_tokens for row in rows],
     }
     steps = steps_of(len(rows), recipe.batch_size, recipe.epochs)
+    options = dict(cell.asked["options"])
+    at_once = int(options.pop("rows_at_once", recipe.batch_size))
     clock = StepSeconds()
     with PeakMemory(DEVICE, every=0.02) as memory, tempfile.TemporaryDirectory() as work:
         trainer = SFTTrainer(
@@ -216,7 +250,8 @@ def trl(cell: TrainingCell) -> dict[str, Any]:
             args=SFTConfig(
                 output_dir=work,
                 max_steps=steps,
-                per_device_train_batch_size=recipe.batch_size,
+                per_device_train_batch_size=at_once,
+                gradient_accumulation_steps=recipe.batch_size // at_once,
                 learning_rate=recipe.learning_rate,
                 lr_scheduler_type=recipe.schedule,
                 warmup_steps=round(recipe.warmup * steps),
@@ -229,7 +264,7 @@ def trl(cell: TrainingCell) -> dict[str, Any]:
                 seed=recipe.seed,
                 data_seed=recipe.seed,
                 dataloader_pin_memory=False,
-                **cell.asked["options"],
+                **options,
             ),
             train_dataset=Dataset.from_dict(columns),
             processing_class=cell.tokenizer,
@@ -265,10 +300,16 @@ def watched(cell: TrainingCell) -> dict[str, Any]:
     number = 1
     checkpoints.remove(number)
     try:
-        _trained(cell, cell.load(), plan, LossesByStep(), number=number, resume_from=None)
+        with plan.clock.measure("load"):
+            model = cell.load()
+        _trained(cell, model, plan, LossesByStep(), number=number, resume_from=None)
     finally:
         checkpoints.remove(number)
-    return {"seconds_by_part": plan.clock.seconds}
+    return {
+        "seconds_by_part": plan.clock.seconds,
+        "units_by_part": plan.clock.units,
+        "measuring": plan.measuring.as_values(),
+    }
 
 
 def resumed(cell: TrainingCell) -> dict[str, Any]:

@@ -9,17 +9,17 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
 
+from training.methods.shapes import PLAIN_HEADS
+
 # English text in chat form, SmolLM2's tokenizer on the demo examples; other tokenizers of 32k to 200k entries are 3.5 to 4.7.
 CHARACTERS_PER_TOKEN = 4.1
 # Role names and control tokens of ChatML-like templates.
 TOKENS_PER_MESSAGE = 5
-# What a worker needs besides weights and activations (measured on a CPU: 0.55 GB for Python, torch, transformers and peft,
-# and the same amount held by the allocator at the end of a run). On a GPU the context and the libraries' own memory: 0.80 to
-# 0.86 GB beside torch's on an H200.
-PROCESS_BYTES = {"cpu": 1_100_000_000, "cuda": 1_000_000_000}
-# Short greedy answers during training: two questions, three times, of about 60 tokens.
-SAMPLE_ROUNDS = 3
-ROUND_TOKENS = 120
+# What a worker needs besides weights and activations (measured on a CPU: 0.63 GB for Python, torch, transformers and peft). On a
+# GPU the context and the libraries' own memory: 0.80 to 0.86 GB beside torch's on an H200.
+PROCESS_BYTES = {"cpu": 800_000_000, "cuda": 1_000_000_000}
+# Short greedy answers during training: two questions at once, the longer answer of about 60 tokens.
+ROUND_TOKENS = 60
 # A generated token costs about 25 trained ones on a CPU (measured). On a GPU tokens are made one after the other, and the
 # processor hands each layer's work over: 2.4 ms a layer with 30 layers of 135M parameters, 3.4 with 32 layers of 8B (H200).
 TRAINED_PER_GENERATED = 25
@@ -76,6 +76,8 @@ class Estimate:
     disk_bytes: int
     device: str
     tokens_exact: bool
+    # training.measuring.Measuring: how often the run measures itself, and on how many rows.
+    measuring: dict[str, int]
     # How many processes train it, on how many hosts; `memory_bytes` are those of each.
     processes: int = 1
     hosts: int = 1
@@ -129,16 +131,24 @@ KEPT = {
     (False, True, False): Kept(hidden=26, queries=4, keys=4, inner=8, rank=0),
     (False, False, False): Kept(hidden=24, queries=8, keys=8, inner=16, rank=0),
 }
+# Plain LoRA on a CPU by training.methods.fused_lora, by whether products are in bfloat16: one function a layer, and of the
+# feed-forward part only the two factors. Counted in the same way; in float32 the larger of its two ways.
+KEPT_FUSED = {
+    True: Kept(hidden=18, queries=4, keys=4, inner=8, rank=14),
+    False: Kept(hidden=16, queries=8, keys=8, inner=8, rank=28),
+}
 # CUDA's dropout keeps one byte for each number that goes into an adapter, in (hidden, queries, inner) widths: queries, keys, values,
 # gate and up read the hidden state. On an H200 dropout added 20.1 kB a token and layer to the 1B shape; this gives 20.5.
 GPU_DROPOUT_INPUTS = (5, 1, 1)
 # Bytes a parameter while AdamW takes its step on a GPU: weights, gradients, two moments and one temporary, all in float32. It
 # was the peak of full training with activations computed twice: 64.3 GB for 3.2 billion parameters on an H200.
 GPU_STEP_BYTES = 20
-# What the process needs beyond that: the results of matrix products, and freed blocks of other sizes. On a
-# CPU the resident memory of LoRA on SmolLM2 135M, four rows of 256 tokens in float32, was 4.1 to 4.7 GB, of which 1.3 GB are
-# kept for the backward pass. CUDA's allocator gives back far more: on an H200 the estimates with 1.1 were 0 to 17% above the need.
-HELD = {"cpu": 1.8, "cuda": 1.1}
+# What the process needs beyond that: the results of matrix products, and freed blocks of other sizes, which a CPU's allocator keeps.
+# CUDA's allocator gives back far more: on an H200 the estimates with 1.1 were 0 to 17%
+# above the need. docs/reference/training-memory.md has the measurements on a CPU.
+HELD = {"cpu": 1.5, "cuda": 1.1}
+# Logits of a portion of positions in float32, their softmax and one temporary (training.runner.completion_loss).
+LOGITS_BYTES = 3 * 4 * 8_000_000
 
 
 @dataclass(frozen=True)
@@ -181,16 +191,19 @@ def activation_bytes(
     bytes_per_weight: int,
     length: int,
     device: str,
+    rows: int = 2,
+    fused: bool = False,
 ) -> float:
     """Bytes kept per token of a portion of rows of `length` tokens, over all layers.
 
     With `save_memory` only each layer's input is kept, as wide as the weights are (float32 or bfloat16), and one layer's
-    inside at a time. Rows of different length need a mask: each layer keeps a number for every pair of tokens, and on a
+    inside at a time. `fused`: by training.methods.fused_lora. Several rows of different length need a mask: each layer keeps a number for every pair of tokens, and on a
     GPU keys and values are repeated for every query head (transformers, integrations/sdpa_attention.py).
     """
     number = 2 if bfloat16 else 4
     drops = dropout and adapter
-    layer = KEPT[adapter, bfloat16, drops and device != "cuda"].bytes_for(shape, rank) + number * length
+    kept = KEPT_FUSED[bfloat16] if fused else KEPT[adapter, bfloat16, drops and device != "cuda"]
+    layer = kept.bytes_for(shape, rank) + (number * length if rows > 1 else 0)
     if device == "cuda":
         layer += 2 * number * (shape.queries - shape.keys)
         if drops:
@@ -218,6 +231,7 @@ def memory_bytes(
     weights_bytes: int | None = None,
     processes: int = 1,
     whole_first: bool = False,
+    fused: bool = False,
 ) -> int:
     """Peak memory of a training step: weights, gradients, Adam's two moments, activations, logits of completion tokens.
 
@@ -225,8 +239,9 @@ def memory_bytes(
     what is trained and the frozen weights, and put two layers and the embeddings together at a time. `whole_first`: the whole model
     computes something before it is divided.
 
-    `rows` and `length` describe the largest portion that is in memory at once. Logits are kept for completion tokens
-    only, three copies in float32. On a GPU the memory of activations is free again before all gradients are there.
+    `rows` and `length` describe the largest portion that is in memory at once. Logits are made for completion tokens
+    only, a portion of them at a time where the model's output layer allows it. On a GPU the memory of activations is free again before
+    all gradients are there.
     """
     shape = Shape.of(architecture)
     adapter = trainable < parameters
@@ -249,8 +264,12 @@ def memory_bytes(
         bytes_per_weight=bytes_per_weight,
         length=length,
         device=device,
+        rows=rows,
+        fused=fused,
     )
     scores = 3 * 4 * rows * min(completion, length) * shape.vocabulary
+    if architecture.get("model_type") in PLAIN_HEADS:
+        scores = min(scores, LOGITS_BYTES)
     held = HELD[device] * rows * length * kept + scores
     if adapter:
         needed = weights + trainable * 16 + held  # its own weights, gradients and two moments, in float32
@@ -264,11 +283,6 @@ def memory_bytes(
 
 
 # --- time --------------------------------------------------------------------------------------------------
-def times_needed(*, evaluations: int) -> dict[str, int]:
-    """How often each kind of work besides training itself is done. One evaluation is before the first step."""
-    return {"evaluate": evaluations + 1, "sample": SAMPLE_ROUNDS}
-
-
 def passes_of_a_step(*, full: bool, recomputed: bool) -> int:
     """A step in units of one forward pass: with all weights the backward pass costs two, with an adapter one."""
     return (3 if full else 2) + int(recomputed)
@@ -314,11 +328,13 @@ def unit_seconds(
     }
 
 
-def seconds_by_part(*, units: dict[str, float], tokens: int, evaluations: int) -> dict[str, float]:
-    """{load, train, evaluate, sample, save, store}: seconds of the whole run."""
+def seconds_by_part(
+    *, units: dict[str, float], tokens: int, evaluations: int, rounds: int
+) -> dict[str, float]:
+    """{load, train, evaluate, sample, save, store}: seconds of the whole run, with `evaluations` and `rounds` of sample answers in all."""
     parts = {"load": units["load"], "train": tokens * units["train"]}
     parts |= {kind: units[kind] for kind in ("reference", "replay") if kind in units}
-    for kind, times in times_needed(evaluations=evaluations).items():
+    for kind, times in (("evaluate", evaluations), ("sample", rounds)):
         parts[kind] = times * units[kind]
     worked = parts["train"] + parts["evaluate"] + parts["sample"]
     parts["save"] = int(worked // CHECKPOINT_SECONDS) * units["save"]

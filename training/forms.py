@@ -314,7 +314,7 @@ class LearningCurveForm(LaunchForm):
     """The form of a learning curve: that of a run, and how often each share is repeated."""
 
     # Points are measured once, on test rows, after their last step.
-    unused = ("evaluations", "most_validation_rows")
+    unused = ("evaluations", "most_validation_rows", "measuring_share")
     # They are rows of examples.
     any_objective = False
     repeats = forms.IntegerField(

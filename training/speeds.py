@@ -139,13 +139,9 @@ def _general(
         threads=machine.threads,
         bfloat16=machine.bfloat16,
         layers=Shape.of(base_model.architecture).layers,
-        portion_tokens=recipe.portion * row_tokens,
+        portion_tokens=recipe.portion(machine.device) * row_tokens,
         pace=share * method.pace(recipe),
     )
-
-
-def _rows_at_once(run: TrainingRun) -> int:
-    return min(int(run.recipe.get("rows_at_once") or 0), int(run.recipe.get("batch_size") or 0))
 
 
 def _row_tokens(run: TrainingRun) -> float:
@@ -205,9 +201,15 @@ def like_runs(
         if run.recipe.get("variant", "lora") == getattr(recipe, "variant", "lora")
         and _layout_of(run) == layout
         and (float(run.recipe.get("dropout") or 0) > 0) == (method.dropout(recipe) > 0)
-        and (machine.device == "cpu" or _rows_at_once(run) == min(recipe.rows_at_once, recipe.batch_size))
+        and _same_portion(run, recipe, machine.device)
     ]
     return same[:PAST_RUNS]
+
+
+def _same_portion(run: TrainingRun, recipe: Recipe, device: str) -> bool:
+    """Whether as many rows were in memory at once, where that changes the speed."""
+    past = _recipe_of(run)
+    return device == "cpu" or (past is not None and past.portion(device) == recipe.portion(device))
 
 
 def correction(machine: Machine) -> float | None:

@@ -81,6 +81,16 @@ class TimeLeft:
             self._measured += seconds
             self._foreseen += units * self._expected[kind]
 
+    # --- what work takes
+    @property
+    def settled(self) -> bool:
+        """Whether this process has taken enough steps to know their speed."""
+        return len(self._steps) >= SETTLED_STEPS
+
+    def unit(self, kind: str) -> float:
+        """Seconds of one token, evaluation, round of sample answers, loading or storing: measured, else expected, else 0."""
+        return self._unit(kind) or 0.0
+
     # --- what is left
     def _foreseen_unit(self, kind: str) -> float | None:
         """Seconds of one unit that was not measured: a machine that was slower than expected is slower here too."""

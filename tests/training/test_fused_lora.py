@@ -60,26 +60,21 @@ def test_output_and_gradients_are_those_of_peft(shape: tuple[int, ...]) -> None:
         torch.testing.assert_close(own[name], grad, rtol=1e-4, atol=1e-4)
 
 
-def test_many_rows_take_the_fused_way_and_few_rows_do_not() -> None:
+def test_many_rows_change_the_weights_and_few_rows_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     from training.methods import fused_lora
 
     _, fused = pair()
     used = []
-    apply = fused_lora._Product.apply
+    for way in (fused_lora._Sum, fused_lora._Thin):
 
-    class Watched:
-        @staticmethod
-        def apply(*args: Any) -> Any:
-            used.append(args[0].shape)
+        def watched(*args: Any, way: Any = way, apply: Any = way.apply) -> Any:
+            used.append((way.__name__, len(args[0])))
             return apply(*args)
 
-    fused_lora._Product, original = Watched, fused_lora._Product
-    try:
-        fused(torch.randn(64, 48))
-        fused(torch.randn(1, 48))
-    finally:
-        fused_lora._Product = original
-    assert [shape[0] for shape in used] == [64, 64]
+        monkeypatch.setattr(way, "apply", watched)
+    fused(torch.randn(64, 48))
+    fused(torch.randn(1, 48))
+    assert used == [("_Sum", 64), ("_Sum", 64), ("_Thin", 1), ("_Thin", 1)]
 
 
 def test_the_adapter_can_be_switched_off_and_merged() -> None:
@@ -98,11 +93,32 @@ def test_what_is_not_plain_lora_stays_as_it_is(more: dict[str, Any]) -> None:
     assert "FusedLinear" not in kinds(fused)
 
 
-def test_autocast_and_bfloat16_are_left_to_peft() -> None:
+@pytest.mark.parametrize("rows", [1, 64])
+def test_with_autocast_the_result_is_as_near_to_float32_as_that_of_peft(rows: int) -> None:
     plain, fused = pair()
-    x = torch.randn(64, 48)
-    with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(fused(x), plain(x))
+    x = torch.randn(rows, 48)
+    exact, dx, grads = result(plain, x)
+
+    class Low(torch.nn.Module):
+        def __init__(self, inner: Any) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: Any) -> Any:
+            with torch.autocast("cpu", torch.bfloat16):
+                return self.inner(x)
+
+    def far(model: Any) -> list[float]:
+        y, own_dx, own = result(Low(model), x)
+        assert y.dtype == torch.bfloat16
+        pairs = [(y, exact), (own_dx, dx), *((own[f"inner.{name}"], grads[name]) for name in grads)]
+        return [float((one - other).norm() / other.norm()) for one, other in pairs]
+
+    for own, pefts in zip(far(fused), far(plain), strict=True):
+        assert own < max(1.5 * pefts, 0.01)
+
+
+def test_an_adapter_in_bfloat16_is_left_to_peft() -> None:
     from training.methods.fused_lora import fuse
 
     low, _ = pair()
@@ -144,3 +160,36 @@ def test_saved_adapters_have_the_names_that_peft_reads(tmp_path: Any) -> None:
     one, other = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("plain", "fused"))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("rows", [3, 64])
+def test_a_feed_forward_part_is_that_of_the_model(rows: int) -> None:
+    import copy
+
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaConfig
+    from transformers.models.llama.modeling_llama import LlamaMLP
+
+    from training.methods.fused_lora import fuse
+
+    torch.manual_seed(5)
+    mlp = LlamaMLP(LlamaConfig(hidden_size=48, intermediate_size=96, num_attention_heads=4)).requires_grad_(
+        False
+    )
+    plain = get_peft_model(mlp, LoraConfig(r=4, target_modules=["gate_proj", "up_proj", "down_proj"]))
+    for name, weight in plain.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+    fused = copy.deepcopy(plain)
+    fuse(fused)
+    assert type(fused.base_model.model).__name__ == "FusedLlamaMLP"
+    x = torch.randn(2, rows, 48)
+    y, dx, grads = result(plain, x)
+    own_y, own_dx, own = result(fused, x)
+    torch.testing.assert_close(own_y, y, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(own_dx, dx, rtol=1e-5, atol=1e-5)
+    assert own.keys() == grads.keys()
+    for name, grad in grads.items():
+        torch.testing.assert_close(own[name], grad, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x), plain(x), rtol=1e-5, atol=1e-5)

@@ -20,7 +20,7 @@ from training.rows import EncodedPreference
 
 from .conftest import finish
 
-QUICK = {"epochs": 2.0, "batch_size": 4, "learning_rate": 0.01, "evaluations": 2}
+QUICK = {"epochs": 2.0, "batch_size": 4, "learning_rate": 0.01, "evaluations": 2, "measuring_share": 1.0}
 PREFERENCES = ("dpo", "kto", "orpo")
 FIGURES = {name for name, _ in PREFERENCE_FIGURES}
 with_runs = pytest.mark.django_db(transaction=True)
@@ -151,7 +151,7 @@ def test_a_worker_stopped_before_the_first_step_keeps_what_the_reference_gave(
     from training.runner import reference
 
     dataset = make_preference_rows(world.project, 30)
-    undisturbed = finish(launch(world, tiny_base, "dpo", dataset))
+    undisturbed = finish(launch(world, tiny_base, "dpo", dataset, rows_at_once=4))
     real, asked = reference.row_losses, []
 
     def counting(model, batch):
@@ -161,7 +161,7 @@ def test_a_worker_stopped_before_the_first_step_keeps_what_the_reference_gave(
         return real(model, batch)
 
     monkeypatch.setattr(reference, "row_losses", counting)
-    training = finish(launch(world, tiny_base, "dpo", dataset))
+    training = finish(launch(world, tiny_base, "dpo", dataset, rows_at_once=4))
     assert training.run.status == Run.Status.QUEUED
     kept = json.loads((checkpoints.folder_of(training.pk) / reference.FILE).read_text())
     assert len(kept["log_probs"]) == sum(asked) == 16

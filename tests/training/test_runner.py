@@ -25,7 +25,7 @@ from .conftest import finish
 from .tiny import ENDLESS, make_model
 
 pytestmark = pytest.mark.django_db(transaction=True)
-QUICK = {"epochs": 2.0, "batch_size": 4, "learning_rate": 0.02, "evaluations": 4}
+QUICK = {"epochs": 2.0, "batch_size": 4, "learning_rate": 0.02, "evaluations": 4, "measuring_share": 1.0}
 
 
 def launch(world, base, dataset=None, **changes):

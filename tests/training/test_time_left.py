@@ -193,7 +193,7 @@ def test_a_real_run_says_when_it_ends_from_its_first_report_on(world, tiny_base,
             base_model=tiny_base,
             dataset=make_dataset(world.project, 30),
             method="lora",
-            recipe={"epochs": 2.0, "evaluations": 2},
+            recipe={"epochs": 2.0, "evaluations": 2, "measuring_share": 1.0},
         )
     )
     assert training.run.status == Run.Status.SUCCEEDED, training.run.error_message

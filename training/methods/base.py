@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+# Where the recipe leaves it to the device. A GPU waits for its host between small portions.
+ROWS_AT_ONCE = {"cpu": 1, "cuda": 4}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """The settings that all methods share. Lengths are in tokens, batch sizes in rows."""
@@ -50,7 +54,7 @@ class Recipe:
     most_validation_rows: int = setting(
         default=200,
         label="Validation rows to measure on",
-        help="Upper limit. Drawn by the seed, the same at every measurement. 0 takes all.",
+        help="Upper limit; fewer where measuring would take too much of the time. Drawn by the seed, the same at every measurement. 0 takes all.",
         unit="rows",
         least=0,
         most=100_000_000,
@@ -67,14 +71,15 @@ class Recipe:
         source="a few hundred rows need many small steps; small batches cost LoRA nothing (LoRA Without Regret, 2025)",
     )
     rows_at_once: int = setting(
-        default=4,
+        default=0,
         label="Rows in memory at once",
-        help="A step is computed in portions of this size. Fewer rows need less memory; the result is the same.",
+        help="A step is computed in portions of this size. Fewer rows need less memory; the result is the same. 0 lets the device "
+        "decide: one row on a processor, four on a GPU.",
         unit="rows",
-        least=1,
+        least=0,
         most=1024,
         advanced=True,
-        source="fits the demo into 6 GB",
+        source="a processor is not faster with more rows at once, and one row needs no padding; a GPU is",
     )
     max_length: int = setting(
         default=1024,
@@ -126,12 +131,21 @@ class Recipe:
     evaluations: int = setting(
         default=3,
         label="Evaluations during training",
-        help="How often validation loss is measured, besides before the first step.",
+        help="Upper limit. How often validation loss is measured, besides before the first step. The last is after the last step.",
         least=1,
         most=100,
         advanced=True,
-        source="three show where the curve turns; on small sets each can take as long as the training between two, and "
-        "the preflight shows their share of the time",
+        source="three show where the curve turns",
+    )
+    measuring_share: float = setting(
+        default=0.15,
+        label="Largest share of the time for measuring",
+        help="Evaluations and sample answers take at most this share of the run's time: on small sets validation loss is measured "
+        "less often and on fewer rows. 1 measures everything.",
+        least=0.01,
+        most=1.0,
+        advanced=True,
+        source="without a limit they took 59% of a run on 80 rows",
     )
     save_memory: bool = setting(
         default=False,
@@ -150,14 +164,10 @@ class Recipe:
         source="any number works",
     )
 
-    @property
-    def portion(self) -> int:
-        """Rows that are in memory at once: an equal part of a step."""
-        return self.portion_of(self.batch_size)
-
-    def portion_of(self, rows: int) -> int:
-        """The same for a process that does `rows` of a step's rows."""
-        portion = min(self.rows_at_once, rows)
+    def portion(self, device: str, *, processes: int = 1) -> int:
+        """Rows that are in memory at once on "cpu" or "cuda": an equal part of a step, or of what each of `processes` does of it."""
+        rows = self.batch_size // processes
+        portion = min(self.rows_at_once or ROWS_AT_ONCE[device], rows)
         while rows % portion:
             portion -= 1
         return portion
@@ -222,6 +232,9 @@ class Method(Protocol):
 
     def width(self, recipe: Recipe) -> int:
         """Numbers that each adapted linear layer keeps per token for the backward pass besides its input: an adapter's rank."""
+
+    def fused(self, recipe: Recipe) -> bool:
+        """Whether a processor computes its layers by training.methods.fused_lora, which keeps less for the backward pass."""
 
     def pace(self, recipe: Recipe) -> float:
         """Tokens a second, as a share of plain LoRA's or, where every weight is trained, of full training's."""

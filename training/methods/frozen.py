@@ -56,6 +56,9 @@ class BesideFrozen(ABC):
     def width(self, recipe: Recipe) -> int:
         return 0
 
+    def fused(self, recipe: Recipe) -> bool:
+        return False
+
     def pace(self, recipe: Recipe) -> float:
         return 1.0
 

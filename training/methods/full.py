@@ -79,6 +79,9 @@ class FullFineTune:
     def width(self, recipe: Recipe) -> int:
         return 0
 
+    def fused(self, recipe: Recipe) -> bool:
+        return False
+
     def pace(self, recipe: Recipe) -> float:
         return 1.0
 

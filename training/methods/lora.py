@@ -190,6 +190,10 @@ class LoRA(BesideFrozen):
         # float32, 2.10 and 1.32 with products in bfloat16. The middle of the two shares.
         return 0.7 if _of_lora(recipe).variant == DORA else 1.0
 
+    def fused(self, recipe: Recipe) -> bool:
+        own = _of_lora(recipe)
+        return own.variant != DORA and not own.dropout
+
     def width(self, recipe: Recipe) -> int:
         return _of_lora(recipe).rank
 

@@ -5,6 +5,8 @@ from typing import Any
 # Decoders with self_attn (q_proj, k_proj, v_proj, o_proj) and mlp (gate_proj, up_proj, down_proj) in each layer. A test trains each
 # method on a small model of each type.
 LLAMA_LIKE = ("gemma", "granite", "llama", "mistral", "olmo2", "qwen2", "qwen3", "smollm3")
+# Models whose logits are the output layer's product and nothing else; others scale or cap them afterwards.
+PLAIN_HEADS = ("gemma", "llama", "mistral", "olmo2", "qwen2", "qwen3", "smollm3")
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MLP = ("gate_proj", "up_proj", "down_proj")
 

@@ -14,6 +14,7 @@ from training.counting import Counting
 from training.distribution import layout_of
 from training.estimates import DataFigures, Estimate
 from training.host.machine import Machine, training_machine
+from training.measuring import MeasuringPlan, within
 from training.methods import METHODS, Method, Recipe
 from training.models import BaseModel, ModelVersion
 from training.objectives import OBJECTIVES, SUPERVISED, Objective
@@ -93,9 +94,10 @@ def check(
     all_findings += findings.row_findings(counted, recipe, base_model, dataset, learned)
     all_findings += row_kind_findings(learned, counted, dataset)
     all_findings += seen_findings(continued_from, dataset)
-    all_findings += findings.data_findings(data, recipe, base_model, dataset, learned)
-    all_findings += methods.length_findings(chosen, recipe, base_model)
     estimate = _estimate(project, chosen, learned, recipe, base_model, data, machine, continued_from)
+    measured_rows = estimate.measuring["rows"]
+    all_findings += findings.data_findings(data, measured_rows, recipe, dataset, learned)
+    all_findings += methods.length_findings(chosen, recipe, base_model)
     all_findings += findings.machine_findings(estimate, machine)
     all_findings += device_findings(chosen, estimate, recipe, machine)
     all_findings += methods.serving_findings(chosen, recipe, data, continued_from)
@@ -144,7 +146,11 @@ def _estimate(
         drawn_tokens=data.drawn_tokens,
         held_to_base=divergence_weight(recipe) > 0,
     ) | speeds.measured_units(past, data.validation_tokens)
-    parts = estimates.seconds_by_part(units=units, tokens=data.tokens_seen, evaluations=recipe.evaluations)
+    measuring = _measuring(recipe, units, data)
+    units["evaluate"] *= measuring.rows / max(1, data.validation_rows)
+    parts = estimates.seconds_by_part(
+        units=units, tokens=data.tokens_seen, evaluations=measuring.evaluations + 1, rounds=measuring.rounds
+    )
     return Estimate(
         steps=steps,
         tokens=data.tokens_seen,
@@ -162,6 +168,20 @@ def _estimate(
         tokens_exact=data.exact and not data.replayed_rows,
         processes=layout.processes,
         hosts=layout.hosts,
+        measuring=measuring.as_values(),
+    )
+
+
+def _measuring(recipe: Recipe, units: dict[str, float], data: DataFigures) -> MeasuringPlan:
+    """What the recipe's share of the time allows; `units` has one evaluation on all rows of `data`."""
+    alone = estimates.seconds_by_part(units=units, tokens=data.tokens_seen, evaluations=0, rounds=0)
+    return within(
+        share=recipe.measuring_share,
+        others=sum(alone.values()),
+        row=units["evaluate"] / max(1, data.validation_rows),
+        round_seconds=units["sample"],
+        rows=data.validation_rows,
+        evaluations=recipe.evaluations,
     )
 
 
@@ -183,13 +203,14 @@ def _memory(
         rank=method.width(recipe),
         bytes_per_weight=method.bytes_per_weight(machine.device),
         # Both answers of a pair are in memory at once.
-        rows=min(recipe.rows_at_once, recipe.batch_size // processes) * objective.answers_per_row,
+        rows=recipe.portion(machine.device, processes=processes) * objective.answers_per_row,
         length=data.longest_row + method.virtual_tokens(recipe),
         completion=round(2 * data.completion_tokens),
         save_memory=recipe.save_memory,
         device=machine.device,
         bfloat16=machine.bfloat16,
         dropout=method.dropout(recipe) > 0,
+        fused=machine.device == "cpu" and method.fused(recipe),
         weights_bytes=method.weights_bytes(base_model.architecture, parameters, machine.device),
         processes=processes,
         whole_first=objective.needs_reference,

@@ -137,15 +137,16 @@ def _counting_finding(counting: Counting, base_model: BaseModel, dataset: Datase
 
 def data_findings(
     data: DataFigures,
+    measured_rows: int,
     recipe: Recipe,
-    base_model: BaseModel,
     dataset: DatasetVersion,
     objective: Objective = SUPERVISED,
 ) -> list[PreflightFinding]:
+    """`measured_rows` of the validation rows are measured, as the share of the time allows."""
     frozen = queries.split_rows(dataset)
     return [
         *_train_row_findings(data, frozen["train"], objective),
-        *_validation_row_findings(data, frozen["validation"], recipe, objective),
+        *_validation_row_findings(data, measured_rows, frozen["validation"], recipe, objective),
         *_recipe_findings(recipe),
         *_shortened_findings(data, recipe),
     ]
@@ -174,7 +175,7 @@ def _train_row_findings(data: DataFigures, frozen: int, objective: Objective) ->
 
 
 def _validation_row_findings(
-    data: DataFigures, frozen: int, recipe: Recipe, objective: Objective
+    data: DataFigures, measured_rows: int, frozen: int, recipe: Recipe, objective: Objective
 ) -> list[PreflightFinding]:
     if not frozen:
         return [
@@ -195,6 +196,16 @@ def _validation_row_findings(
                 if by_recipe
                 else "Freeze again with a larger validation share.",
                 "most_validation_rows" if by_recipe else "dataset",
+            )
+        ]
+    if 0 < measured_rows < min(FEW_VALIDATION_ROWS, data.validation_rows):
+        return [
+            PreflightFinding(
+                "warn",
+                f"Validation loss is measured on only {measured_rows} of "
+                f"{counted(data.validation_rows, f'validation {objective.unit}')}, to save time: it will change by chance.",
+                "Raise “Largest share of the time for measuring”, or look at the loss on test rows after training.",
+                "measuring_share",
             )
         ]
     return []

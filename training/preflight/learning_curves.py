@@ -53,7 +53,7 @@ def check(
         seconds = curve_seconds(
             units=found.estimate.unit_seconds,
             tokens=found.estimate.tokens,
-            validation_rows=found.data.validation_rows,
+            validation_rows=found.estimate.measuring["rows"],
             held_out_rows=held_out,
             shares=SHARES,
             repeats=repeats,

@@ -18,7 +18,7 @@ def trainer_arguments(plan: TrainingPlan, *, device: str, autocast: bool, work: 
     checkpoints are the loop's own, so the Trainer's are off."""
     recipe, shared = plan.recipe, ranks.processes() > 1
     rows = recipe.batch_size // ranks.processes()
-    portion = recipe.portion_of(rows)
+    portion = recipe.portion(device, processes=ranks.processes())
     arguments = TrainingArguments(
         output_dir=str(work),
         per_device_train_batch_size=portion,

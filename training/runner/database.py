@@ -41,6 +41,7 @@ class DatabaseReporter:
             kinds = ("replay", *kinds)
         figures: dict[str, Any] = {
             "done_steps": step,
+            "data_facts": self.plan.facts,
             "train_tokens": self.plan.tokens_until[step],
             "peak_memory_bytes": max(self._peak_before, self.memory.peak),
             "measured": {

@@ -30,6 +30,7 @@ from training.runner.arguments import trainer_arguments
 from training.runner.data import collate_rows
 from training.runner.divergence import losses_and_hold
 from training.runner.plan import TrainingPlan
+from training.runner.samples import sample_answers
 from training.runner.scoring import apart, joined, log_ratios, on_processor, row_losses, scores_of, whole_of
 from training.runner.sharded import ShardedTrainer
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 log = logging.getLogger(__name__)
-
-SAMPLE_TOKENS = 80
 
 
 class Reporter(Protocol):
@@ -175,7 +174,8 @@ class _Watch(TrainerCallback):
         self.loop.own_random_numbers()
         if state.global_step == 0 and self.plan.watched:
             self._evaluate(0)
-            self._sample(0)
+            if 0 in self.plan.sample_at:
+                self._sample(0)
         self._saved_at = time.monotonic()
 
     def on_step_begin(
@@ -191,6 +191,8 @@ class _Watch(TrainerCallback):
         if args.device.type == "cuda":
             torch.cuda.synchronize()  # it works behind: the clock would show how fast work is handed to it
         self.plan.stepped(step, seconds=time.monotonic() - self._step_began)
+        if ranks.processes() == 1:  # several would not all measure the same
+            self.plan.keep_to_share()
         self._tell(step, self.plan.sentence(step))
         # What is due can depend on a clock: the first process's, since all must do the same.
         evaluate, sample = ranks.decided(step in self.plan.evaluate_at, step in self.plan.sample_at)
@@ -238,7 +240,7 @@ class _Watch(TrainerCallback):
         assert self.loop is not None
         plan, model = self.plan, self.loop.model
         rows = sorted(plan.data.validation, key=lambda row: row.tokens)
-        size = plan.recipe.rows_at_once
+        size = self.loop.args.per_device_train_batch_size
         parts: list[Scores] = []
         ratios: list[torch.Tensor] = []
         with plan.doing("evaluate"), apart(model):
@@ -265,29 +267,14 @@ class _Watch(TrainerCallback):
 
     def _sample(self, step: int) -> None:
         assert self.loop is not None
-        model = self.loop.model
-        answers = []
-        with self.plan.doing("sample"), apart(model):
-            for at, row in enumerate(self.plan.questions):
-                self.plan.time_left.progress(at / len(self.plan.questions))
-                self._tell(step, "Writing an answer to a validation question.")
-                prompt = torch.tensor([row.prompt], device=model.device)
-                with self.loop.compute_loss_context_manager():
-                    out = model.generate(
-                        input_ids=prompt,
-                        attention_mask=torch.ones_like(prompt),
-                        max_new_tokens=SAMPLE_TOKENS,
-                        do_sample=False,
-                        temperature=None,
-                        top_p=None,
-                        top_k=None,
-                        use_cache=True,
-                        eos_token_id=self.plan.stop_id,
-                        pad_token_id=self.plan.pad_id,
-                    )
-                text = self.plan.tokenizer.decode(out[0, len(row.prompt) :], skip_special_tokens=True)
-                answers.append((row, text.strip()))
-        self.reporter.samples(step=step, answers=answers)
+        with self.plan.doing("sample"), apart(self.loop.model):
+            written = sample_answers(
+                self.loop.model,
+                self.plan,
+                autocast=self.loop.args.bf16,
+                tell=lambda: self._tell(step, "Writing answers to validation questions."),
+            )
+        self.reporter.samples(step=step, answers=written)
 
 
 def train(

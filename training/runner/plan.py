@@ -4,11 +4,12 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from training.host.undisturbed import Stretches
+from training.measuring import MOST_ROUNDS, MeasuringPlan, within
 from training.methods import Recipe
 from training.objectives import SUPERVISED, Objective
 from training.rows import TrainingRow
@@ -56,6 +57,8 @@ class TrainingPlan:
         objective: Objective = SUPERVISED,
         time_left: TimeLeft | None = None,
         stretches: Stretches | None = None,
+        measuring: MeasuringPlan | None = None,
+        kept: bool = False,
         questions: int = 2,
         watched: bool = True,
     ) -> None:
@@ -70,14 +73,16 @@ class TrainingPlan:
             for at in range(0, len(self.order), recipe.batch_size)
         ]
         self.tokens_until = [0, *accumulate(per_step)]
-        self.evaluate_at = {
-            round(steps * part / recipe.evaluations) for part in range(1, recipe.evaluations + 1)
-        } - {0}
-        self.sample_at = {max(1, steps // 2), steps}
+        # A resumed run keeps what was decided before it stopped.
+        self._kept = kept
+        self.measuring = measuring or MeasuringPlan(len(data.validation), recipe.evaluations, MOST_ROUNDS)
+        self.evaluate_at = self.measuring.evaluate_at(steps)
+        self.sample_at = self.measuring.sample_at(steps)
         # A point of a learning curve is only trained: no validation loss, sample answers or checkpoints in between.
         self.watched = watched
         if not watched:
             self.evaluate_at, self.sample_at = set(), set()
+            self._kept = True
         self.log_every = max(1, math.ceil(steps / MOST_POINTS))
         self.questions = _questions(data.validation, questions)
         self.clock = Clock()
@@ -91,18 +96,45 @@ class TrainingPlan:
     # --- time
     def begin_at(self, step: int) -> None:
         """The step this attempt continues from: 0, or a checkpoint's. Work at a step is done before its checkpoint."""
-        first = (
-            1 if step == 0 and self.watched else 0
-        )  # validation loss and answers are measured before the first step too
+        # Validation loss is measured before the first step too, and answers are written then if there is time for it.
+        first = int(step == 0 and self.watched)
         self.first_step = step
         self._waiting |= {
             "evaluate": first + sum(at > step for at in self.evaluate_at),
-            "sample": first + sum(at > step for at in self.sample_at),
+            "sample": sum(at > step or at == step == 0 for at in self.sample_at),
         }
 
     def reference_is_there(self) -> None:
         """What the model before training gives to the rows is known, from this attempt or an earlier one."""
         self._waiting["reference"] = 0
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is stored about the rows; and how often they are measured, once it is decided from measured times."""
+        values = self.data.facts.as_values()
+        return values | {"measuring": self.measuring.as_values()} if self._kept and self.watched else values
+
+    def keep_to_share(self) -> None:
+        """Once the speed of steps is known: gives up what is measured in between, where that took longer than was expected at the launch.
+
+        Rows stay as they are, so that the losses of a run can be compared, and so do the start and the end.
+        """
+        if self._kept or not self.time_left.settled:
+            return
+        self._kept = True
+        unit = self.time_left.unit
+        fits = within(
+            share=self.recipe.measuring_share,
+            others=self.tokens_until[-1] * unit("train") + unit("load") + unit("store"),
+            row=unit("evaluate") / max(1, self.measuring.rows),
+            round_seconds=unit("sample"),
+            rows=self.measuring.rows,
+            evaluations=self.measuring.evaluations,
+        )
+        rounds = min(self.measuring.rounds, max(fits.rounds, 2))
+        self.measuring = replace(self.measuring, evaluations=fits.evaluations, rounds=rounds)
+        self.evaluate_at = self.measuring.evaluate_at(self.steps)
+        self.sample_at = self.measuring.sample_at(self.steps)
 
     def stepped(self, step: int, *, seconds: float) -> None:
         """Step number `step` took `seconds`."""

@@ -11,6 +11,7 @@ from dataset.rows import iter_rows
 from training import checkpoints
 from training.estimates import CHECKPOINT_SECONDS, steps_of
 from training.host.undisturbed import Stretches
+from training.measuring import MeasuringPlan
 from training.methods import Recipe
 from training.models import TrainingRun
 from training.objectives import OBJECTIVES
@@ -60,6 +61,10 @@ def plan_of(
             context=training_run.base_model.context_length or recipe.max_length,
         )
     written = time.monotonic() - began
+    # Decided at the launch: a run that goes on measures on the same rows at the same steps.
+    kept = training_run.data_facts.get("measuring")
+    decided = kept or training_run.estimate.get("measuring")
+    measuring = MeasuringPlan.from_values(decided) if decided else None
     data = encode_rows(
         rows,
         tokenizer,
@@ -67,7 +72,7 @@ def plan_of(
         system_prompt=system_prompt_of_run(training_run),
         max_length=recipe.max_length,
         most_rows=recipe.most_rows,
-        most_validation_rows=recipe.most_validation_rows,
+        most_validation_rows=measuring.rows if measuring else recipe.most_validation_rows,
         seed=recipe.seed,
         objective=objective,
     )
@@ -76,6 +81,8 @@ def plan_of(
     written += time.monotonic() - began
     data = replace(data, facts=replace(data.facts, rewritten_rows=changed))
     plan = TrainingPlan(
+        measuring=measuring,
+        kept=bool(kept),
         recipe=recipe,
         data=data,
         steps=steps_of(len(data.train), recipe.batch_size, recipe.epochs),

@@ -84,7 +84,7 @@ def attach(
     order = sorted(range(len(sequences)), key=lambda at: (-sequences[at].tokens, at))
     kept = _Kept(checkpoints.folder_of(training_run_id) / FILE, _digest(sequences))
     found = kept.read()
-    size = plan.recipe.rows_at_once * plan.objective.answers_per_row
+    size = plan.recipe.portion(device) * plan.objective.answers_per_row
     if len(found) < len(order):
         model.to(device)
         with plan.doing("reference"), apart(model), as_reference(model, continues=plan.continues):

@@ -4,13 +4,14 @@ Imports torch, as `training.runner.loop` does.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from training.objectives import Scores, Whole
+from training.runner.completion_loss import losses_for_logits, plain_head
 from training.runner.data import IGNORED
 from training.runner.masks import fill_empty_rows
 
@@ -29,20 +30,24 @@ def row_losses(model: "PreTrainedModel | PeftModel", batch: dict[str, Any]) -> t
     Only the positions that predict completion tokens are scored (`logits_to_keep`).
     """
     keep = batch["keep"]
-    scores = model(
-        input_ids=batch["input_ids"],
-        attention_mask=batch["attention_mask"],
-        position_ids=batch["position_ids"],
-        logits_to_keep=keep,
-        use_cache=False,
-    ).logits
-    # A model that does not know the argument returns all positions; the last ones are the same.
-    scores = scores[:, -keep:-1].float()
     labels = batch["labels"][:, 1 - keep :]
-    token_losses = cross_entropy(
-        scores.reshape(-1, scores.shape[-1]), labels.reshape(-1), reduction="none", ignore_index=IGNORED
-    )
-    return token_losses.reshape(labels.shape).sum(dim=1)
+    head = plain_head(model)
+    given = nullcontext() if head is None else losses_for_logits(head, labels, ignored=IGNORED)
+    with given:
+        found = model(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            position_ids=batch["position_ids"],
+            logits_to_keep=keep,
+            use_cache=False,
+        ).logits
+    if head is None:
+        # A model that does not know the argument returns all positions; the last ones are the same.
+        scores = found[:, -keep:-1].float()
+        found = cross_entropy(
+            scores.reshape(-1, scores.shape[-1]), labels.reshape(-1), reduction="none", ignore_index=IGNORED
+        )
+    return found.reshape(labels.shape).sum(dim=1)
 
 
 def scores_of(losses: torch.Tensor, batch: dict[str, Any], baseline: torch.Tensor | None = None) -> Scores:

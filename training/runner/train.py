@@ -123,7 +123,7 @@ def _begin(
         training_run=training_run,
         planned_steps=plan.steps,
         train_rows=plan.data.facts.train_rows,
-        data_facts=plan.data.facts.as_values(),
+        data_facts=plan.facts,
         environment=environment_of(device, layout),
         code_version=code_version(),
     )

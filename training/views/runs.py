@@ -21,6 +21,7 @@ from training import preflight, queries, services
 from training.curves import loss_note, loss_series, preference_charts, preference_note
 from training.filters import CompareForm, TrainingRunFilter
 from training.forms import COMMON, LaunchForm, continued_values, kept_settings
+from training.measuring import words_of
 from training.methods import METHODS, recipe_from, settings_of
 from training.models import MetricPoint, ModelVersion, TrainingRun
 from training.objectives import (
@@ -151,14 +152,17 @@ class PreflightContext(TypedDict):
     preflight: preflight.Preflight | None
     serving_plan: str
     parts: list[tuple[str, float]]
+    measuring_words: str
 
 
 def _preflight_context(form: LaunchForm, result: preflight.Preflight | None) -> PreflightContext:
+    estimate = result.estimate if result else None
     return {
         "form": form,
         "preflight": result,
         "serving_plan": form.serving_plan(),
-        "parts": _parts(result.estimate.parts, result.estimate.seconds) if result and result.estimate else [],
+        "parts": _parts(estimate.parts, estimate.seconds) if estimate else [],
+        "measuring_words": words_of(estimate.measuring) if estimate else "",
     }
 
 
@@ -215,6 +219,7 @@ class LiveContext(TypedDict):
     spent_parts: list[tuple[str, float]]
     slowed: bool
     recipe_words: str
+    measuring_words: str
     version: ModelVersion | None
 
 
@@ -257,6 +262,9 @@ def _live_context(access: Access, training_run: TrainingRun) -> LiveContext:
             and training_run.tokens_per_second < SLOWED_SHARE * training_run.undisturbed_speed
         ),
         "recipe_words": _recipe_words(training_run),
+        "measuring_words": words_of(
+            training_run.data_facts.get("measuring") or training_run.estimate.get("measuring") or {}
+        ),
         "version": getattr(training_run, "model_version", None),
     }
 
