@@ -5,7 +5,7 @@ estimates.
 
 Every tensor that autograd saves in the forward pass of a Llama is counted once by its storage, parameters excluded. The
 size is linear in the widths of a layer, so small layers of several shapes give the exact coefficients of
-`training.estimates.KEPT`, valid for any size. One process, a minute or two.
+`training.estimates.memory.KEPT`, valid for any size. One process, a minute or two.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.support.activations import EIGHT, SHAPES, bytes_per_token, shape_of
-from training.estimates import KEPT, activation_bytes
+from training.estimates.memory import KEPT, activation_bytes
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from tests.training.tiny import make_tokenizer
-from training import estimates
+from training.estimates.memory import memory_bytes
 from training.host.machine import Machine, multiplies_bfloat16, this_machine, threads
 from training.methods import METHODS, Recipe, recipe_from
 from training.methods.lora import LoRA
@@ -164,7 +164,7 @@ def expected(cell: GpuCell, machine: Machine) -> dict[str, Any]:
     architecture = config_of(cell.shape).to_dict()
     parameters = parameters_of(cell.shape)
     trainable = method.trainable(architecture, parameters, recipe)
-    memory = estimates.memory_bytes(
+    memory = memory_bytes(
         architecture=architecture,
         parameters=parameters,
         trainable=trainable,

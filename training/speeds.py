@@ -15,7 +15,8 @@ from django.db.models import QuerySet
 from core.errors import Invalid
 from core.models import Project, Run
 from training.distribution import ALONE, Layout
-from training.estimates import Shape, passes_of_a_step
+from training.estimates import passes_of_a_step
+from training.estimates.memory import Shape
 from training.host.machine import Machine
 from training.methods import METHODS, Method, Recipe, recipe_from
 from training.models import BaseModel, TrainingRun

@@ -9,6 +9,7 @@ from training.views import (
     knowledge,
     learning_curves,
     methods,
+    run_pairs,
     runs,
     versions,
 )
@@ -18,7 +19,7 @@ urlpatterns = [
     path("", runs.home, name="home"),
     path("launch/", runs.launch, name="launch"),
     path("launch/check/", runs.check, name="preflight"),
-    path("compare/", runs.compare, name="compare"),
+    path("compare/", run_pairs.compare, name="compare"),
     path("methods/", methods.methods, name="methods"),
     path("methods/csv/", methods.methods_csv, name="methods-csv"),
     path("runs/<int:number>/", runs.run, name="run"),

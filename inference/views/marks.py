@@ -45,7 +45,12 @@ def mark(request: HttpRequest, access: Access, pk: int, public_id: UUID) -> Http
         return redirect(f"{url}#turn-{answer.turn}")
     if error:
         marked = queries.marks_of(access.user, [answer]).get(answer.pk)
-    context = {"conversation": conversation, "answer": answer, "mark": marked, "mark_error": error}
-    # The button that was pressed is gone: the keyboard goes on from here.
-    context["just"] = by_htmx(request)
+    context = {
+        "conversation": conversation,
+        "answer": answer,
+        "mark": marked,
+        "mark_error": error,
+        # The button that was pressed is gone: the keyboard goes on from here.
+        "just": by_htmx(request),
+    }
     return render(request, "inference/_mark.html", context, status=422 if error else 200)

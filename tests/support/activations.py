@@ -3,7 +3,7 @@
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from training.estimates import Shape
+from training.estimates.memory import Shape
 
 if TYPE_CHECKING:
     import torch

@@ -170,7 +170,7 @@ def test_the_preflight_says_how_many_processes_work_and_what_each_needs(world, t
 
 
 def test_each_of_several_devices_needs_less_memory():
-    from training.estimates import memory_bytes
+    from training.estimates.memory import memory_bytes
 
     eight_billion = {
         "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,

@@ -8,7 +8,7 @@ import pytest
 from core.models import Run
 from tests.support.factories import make_base_model, make_dataset, make_training
 from training import estimates, preflight, speeds
-from training.estimates import KEPT, Shape
+from training.estimates.memory import KEPT, PROCESS_BYTES, Shape, activation_bytes, memory_bytes
 from training.host.machine import Machine
 from training.methods import METHODS, recipe_from
 
@@ -30,7 +30,7 @@ def memory(**changes):
         "rows": 4, "length": 256, "completion": 80, "save_memory": False, "device": "cpu", "bfloat16": False,
         "dropout": False,
     }  # fmt: skip
-    return estimates.memory_bytes(**(values | changes))
+    return memory_bytes(**(values | changes))
 
 
 def test_memory_grows_with_everything_that_needs_memory():
@@ -53,7 +53,7 @@ def test_memory_grows_with_everything_that_needs_memory():
 )
 def test_an_8b_layer_keeps_what_was_measured(adapter, dropout, device, measured):
     """Bytes per token and layer of an 8B-shaped Llama with products in bfloat16, counted on another occasion."""
-    kept = estimates.activation_bytes(
+    kept = activation_bytes(
         shape=Shape.of(LLAMA_8B),
         adapter=adapter,
         rank=16,
@@ -112,7 +112,7 @@ def test_what_a_cpu_needed_at_two_sizes_is_estimated_on_the_safe_side(
 )
 def test_default_lora_is_estimated_at_less_than_a_third_of_full_training(architecture, parameters):
     shape = GPU_SHAPES[architecture] if isinstance(architecture, str) else architecture
-    process = estimates.PROCESS_BYTES["cpu"]
+    process = PROCESS_BYTES["cpu"]
     lora, full = (on_cpu(shape, parameters, *how) - process for how in (("lora", 1), ("full", 4)))
     assert lora / full < 0.30
 

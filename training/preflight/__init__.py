@@ -13,6 +13,7 @@ from training import counting, estimates, queries, speeds
 from training.counting import Counting
 from training.distribution import layout_of
 from training.estimates import DataFigures, Estimate
+from training.estimates.memory import Shape, memory_bytes
 from training.host.machine import Machine, training_machine
 from training.measuring import MeasuringPlan, within
 from training.methods import METHODS, Method, Recipe
@@ -132,19 +133,8 @@ def _estimate(
         row_tokens=data.tokens_seen / max(1, steps * recipe.batch_size),
         layout=layout,
     )
-    units = estimates.unit_seconds(
-        tokens_per_second=speed.tokens_per_second,
-        validation_tokens=data.validation_tokens,
-        full=method.every_weight,
-        recomputed=recipe.save_memory,
-        device=machine.device,
-        trainable=trainable,
-        stored_bytes=stored_bytes,
-        layers=estimates.Shape.of(base_model.architecture).layers,
-        reference_tokens=data.reference_tokens,
-        baseline=objective.needs_baseline,
-        drawn_tokens=data.drawn_tokens,
-        held_to_base=divergence_weight(recipe) > 0,
+    units = _units(
+        method, objective, recipe, base_model, data, machine, speed, trainable, stored_bytes
     ) | speeds.measured_units(past, data.validation_tokens)
     measuring = _measuring(recipe, units, data)
     units["evaluate"] *= measuring.rows / max(1, data.validation_rows)
@@ -172,6 +162,34 @@ def _estimate(
     )
 
 
+def _units(
+    method: Method,
+    objective: Objective,
+    recipe: Recipe,
+    base_model: BaseModel,
+    data: DataFigures,
+    machine: Machine,
+    speed: speeds.TrainingSpeed,
+    trainable: int,
+    stored_bytes: int,
+) -> dict[str, float]:
+    """Seconds of one unit of each kind of work, before what similar runs took is looked at."""
+    return estimates.unit_seconds(
+        tokens_per_second=speed.tokens_per_second,
+        validation_tokens=data.validation_tokens,
+        full=method.every_weight,
+        recomputed=recipe.save_memory,
+        device=machine.device,
+        trainable=trainable,
+        stored_bytes=stored_bytes,
+        layers=Shape.of(base_model.architecture).layers,
+        reference_tokens=data.reference_tokens,
+        baseline=objective.needs_baseline,
+        drawn_tokens=data.drawn_tokens,
+        held_to_base=divergence_weight(recipe) > 0,
+    )
+
+
 def _measuring(recipe: Recipe, units: dict[str, float], data: DataFigures) -> MeasuringPlan:
     """What the recipe's share of the time allows; `units` has one evaluation on all rows of `data`."""
     alone = estimates.seconds_by_part(units=units, tokens=data.tokens_seen, evaluations=0, rounds=0)
@@ -196,7 +214,7 @@ def _memory(
     trainable: int,
     processes: int = 1,
 ) -> int:
-    return estimates.memory_bytes(
+    return memory_bytes(
         architecture=base_model.architecture,
         parameters=parameters,
         trainable=trainable,

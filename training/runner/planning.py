@@ -61,10 +61,7 @@ def plan_of(
             context=training_run.base_model.context_length or recipe.max_length,
         )
     written = time.monotonic() - began
-    # Decided at the launch: a run that goes on measures on the same rows at the same steps.
-    kept = training_run.data_facts.get("measuring")
-    decided = kept or training_run.estimate.get("measuring")
-    measuring = MeasuringPlan.from_values(decided) if decided else None
+    kept, measuring = _measuring_of(training_run)
     data = encode_rows(
         rows,
         tokenizer,
@@ -79,12 +76,11 @@ def plan_of(
     began = time.monotonic()
     data = with_replay(data, recipe, writer, training_run_id=training_run.pk)
     written += time.monotonic() - began
-    data = replace(data, facts=replace(data.facts, rewritten_rows=changed))
     plan = TrainingPlan(
         measuring=measuring,
-        kept=bool(kept),
+        kept=kept,
         recipe=recipe,
-        data=data,
+        data=replace(data, facts=replace(data.facts, rewritten_rows=changed)),
         steps=steps_of(len(data.train), recipe.batch_size, recipe.epochs),
         tokenizer=tokenizer,
         stop_id=stop_id_of(tokenizer, training_run.base_model.stop_token),
@@ -95,6 +91,14 @@ def plan_of(
     if changed or data.facts.replayed_rows:
         plan.clock.add("replay", written)
     return plan
+
+
+def _measuring_of(training_run: TrainingRun) -> tuple[bool, MeasuringPlan | None]:
+    """(whether an earlier attempt has kept it, how the run measures itself): decided at the launch, so that a run that goes on
+    measures on the same rows at the same steps. None for a run of a version before there was such a plan."""
+    kept = training_run.data_facts.get("measuring")
+    decided = kept or training_run.estimate.get("measuring")
+    return bool(kept), MeasuringPlan.from_values(decided) if decided else None
 
 
 def _time_left(training_run: TrainingRun) -> TimeLeft:
