@@ -313,8 +313,16 @@ class ShareForm(forms.Form):
 class LearningCurveForm(LaunchForm):
     """The form of a learning curve: that of a run, and how often each share is repeated."""
 
-    # Points are measured once, on test rows, after their last step.
-    unused = ("evaluations", "most_validation_rows", "measuring_share")
+    # Points are measured once, on test rows, after their last step, and learn those rows alone.
+    unused = (
+        "evaluations",
+        "most_validation_rows",
+        "measuring_share",
+        "replay",
+        "replay_share",
+        "own_words",
+        "divergence_weight",
+    )
     # They are rows of examples.
     any_objective = False
     repeats = forms.IntegerField(

@@ -3,34 +3,15 @@
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
-from core.api.fields import Body, TextField, declared
 from core.roles import CHATTERS
 from inference import queries, services
-from inference.marks import AnswerMark
+from inference.api.mark_serializers import MarkSerializer, NewMarkSerializer
 from inference.models import Answer, Conversation
-from inference.services.marks import MAX_REASON
-
-
-class NewMarkSerializer(Body):
-    good = serializers.BooleanField()
-    reason = TextField(max_length=MAX_REASON, required=False, default="", allow_blank=True)
-
-
-class MarkSerializer(serializers.ModelSerializer[AnswerMark]):
-    example = declared(
-        serializers.IntegerField(
-            source="revision.example_id", help_text="The example that its question became."
-        )
-    )
-
-    class Meta:
-        model = AnswerMark
-        fields = ("good", "reason", "example", "marked_at")
 
 
 class MarkView(ProjectAPIView):

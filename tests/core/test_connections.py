@@ -120,7 +120,11 @@ def test_streams_are_made_in_few_places_and_no_cursor_outlives_a_portion():
                     made.add(name)
     assert made == STREAMS
     # Read at once, and never while an answer is being sent.
-    assert cursors <= {"dataset/queries/preview.py", "evaluation/queries/preferences.py"}
+    assert cursors <= {
+        "dataset/queries/preview.py",
+        "evaluation/queries/preferences.py",
+        "inference/queries/marks.py",
+    }
 
 
 # --- the walk -----------------------------------------------------------------------------------------------------

@@ -359,7 +359,7 @@ def test_readers_who_leave_stop_the_writing(tiny: Tiny) -> None:
         httpx.post(
             f"{tiny.url}/v1/completions",
             json={"model": "lora", "prompt": "a", "max_tokens": 250},
-            timeout=0.05,
+            timeout=0.01,
         )
     wait_for(lambda: tiny.writer.open == 0, "the end of the other answer", 10)
 

@@ -28,7 +28,8 @@ from .trained import freeze
 BESIDE = [
     (method, changes, name)
     for method, changes, name in CASES
-    if METHODS[method].continuing(recipe_of(method, changes))
+    # A processor packs 4-bit weights for answering only where they are 64 wide; the tiny model's are not.
+    if METHODS[method].continuing(recipe_of(method, changes)) and method != "qlora"
 ]
 
 
@@ -250,7 +251,7 @@ class TestRefusals:
         assert "Choose LoRA" in stops(world, tiny_base, dataset, "full", {}, adapter)["method"]
         said = stops(world, tiny_base, dataset, "lora", {"rank": 8, "variant": "dora"}, adapter)
         assert "Set it to 16" in said["rank"] and "“LoRA”" in said["variant"]
-        for method in METHODS:
+        for method in set(METHODS) - {"qlora"}:  # which needs a GPU, whatever it starts from
             assert stops(world, tiny_base, dataset, method, {}, full) == {}, method
         ModelVersion.objects.filter(pk=full.pk).update(status="rejected")
         full.refresh_from_db()

@@ -252,8 +252,10 @@ def test_only_numbers_of_rows_are_kept_of_a_count(world, tiny_base):
 
 def form_values():
     from training.methods.base import as_values
+    from training.objectives import recipe_type
 
-    return {name: value for name, value in as_values(METHODS["lora"].recipe()).items() if value is not False}
+    values = as_values(recipe_type("lora", "supervised")())
+    return {name: value for name, value in values.items() if value is not False}
 
 
 # --- pure --------------------------------------------------------------------------------------------------

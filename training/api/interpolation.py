@@ -1,44 +1,18 @@
 """The way from the base model to a version."""
 
-from typing import Any
-
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api.base import ProjectAPIView
-from core.api.fields import Body
 from core.api.serializers import RunSerializer
 from core.roles import ADMINS, READERS
 from training import queries, services
+from training.api.interpolation_serializers import ModelSharesSerializer, ShareVersionSerializer
 from training.api.serializers import TrainingRunSerializer
-from training.interpolation import BETWEEN, BlendFigures, rows_of
+from training.interpolation import BlendFigures, rows_of
 from training.models import Interpolation, ModelVersion
-
-
-class ModelShareSerializer(serializers.Serializer[Any]):
-    """One share in percent of the way from the base model. Losses are in nats a token: `held_out` of validation rows, `tasks` of the general
-    set's reference answers. `forgotten` is the mean over tasks of what became less likely; `kept` and `gone` are parts of 1."""
-
-    percent = serializers.IntegerField(source="figures.percent")
-    held_out = serializers.FloatField(source="figures.held_out")
-    tasks = serializers.DictField(source="figures.tasks", child=serializers.FloatField())
-    forgotten = serializers.FloatField()
-    kept = serializers.FloatField(allow_null=True)
-    gone = serializers.FloatField(allow_null=True)
-
-
-class ModelSharesSerializer(serializers.Serializer[Any]):
-    """`run` is null before it was measured; `shares` is empty until both ends are."""
-
-    run = RunSerializer(allow_null=True)
-    rows = serializers.IntegerField()
-    shares = ModelShareSerializer(many=True)
-
-
-class ShareVersionSerializer(Body):
-    percent = serializers.ChoiceField(choices=list(BETWEEN))
 
 
 class _Shares(ProjectAPIView):

@@ -71,7 +71,7 @@ class Estimate:
     disk_bytes: int
     device: str
     tokens_exact: bool
-    # training.measuring.Measuring: how often the run measures itself, and on how many rows.
+    # training.measuring.MeasuringPlan: how often the run measures itself, and on how many rows.
     measuring: dict[str, int]
     # How many processes train it, on how many hosts; `memory_bytes` are those of each.
     processes: int = 1

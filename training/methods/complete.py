@@ -1,8 +1,7 @@
 """Complete weights on disk, alone or with a part that a method trained beside them. Runs in workers and engines only.
 
     config.json, *.safetensors, tokenizer       a complete model
-    beside/method.json                          {"method"}: a key of METHODS
-    beside/...                                  what that method stores
+    beside/                                     a file with {"method"}: a key of METHODS, and what that method stores
 
 A run that continues from complete weights, with a method whose result cannot be merged into them, stores both: nothing else has
 to be there to serve it, or to continue from it.

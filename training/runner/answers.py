@@ -34,6 +34,8 @@ def answers(
                 watch()
             return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
 
+    if not prompts:
+        return []
     longest = max(map(len, prompts))
     # Padding stands on the left, so that all answers begin at one place.
     ids = torch.tensor([[pad_id] * (longest - len(prompt)) + list(prompt) for prompt in prompts])

@@ -22,7 +22,7 @@ def sample_answers(
     so several answers take as long as one. `tell` is called at each token and may raise, which ends the work."""
     import torch
 
-    experts = max(answer.answer_tokens for row in plan.questions for answer in row.answers)
+    experts = max((answer.answer_tokens for row in plan.questions for answer in row.answers), default=0)
     most = min(MOST_TOKENS, max(LEAST_TOKENS, 2 * experts))
     told = 0
 

@@ -59,7 +59,7 @@ def methods(request: HttpRequest, access: Access) -> HttpResponse:
         "objective": OBJECTIVES[form.objective],
         "can_launch": access.has(Role.ADMIN),
         "subnav": training_subnav(access, "training:methods"),
-        "query": request.GET.urlencode(),
+        "query": urlencode(form.criteria()),
         "choice": _choice(form),
     }
     return render(request, "training/methods.html", context, status=form.http_status)
