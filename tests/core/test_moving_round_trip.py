@@ -24,7 +24,9 @@ from evaluation.models import Comparison
 from inference.models import Answer, Route
 from tests.support.factories import World, join, make_user
 from tests.support.moving import archive_of, bring, change_rows, rewritten, rich
-from training.models import BaseModel, ModelVersion
+from training.chain import datasets_behind
+from training.models import BaseModel, CorrectionSplit, Interpolation, ModelVersion, ReplayedRow, TrainingRun
+from training.replayed import replayed_rows_of
 
 pytestmark = pytest.mark.django_db
 
@@ -223,6 +225,41 @@ def test_weights_come_along_and_base_models_that_are_here_are_used(world: World,
     assert new.served_name != old.served_name and new.training_run is not None
     assert (new.training_run.checkpoint_step, new.training_run.loss_before) == (None, 3.07)
     assert not Route.objects.filter(project=moved).exists()
+
+
+def test_chains_of_versions_replayed_rows_and_shares_name_what_came_along(world: World, tmp_path: Path):
+    project = rich(world)
+    archive_of(project, tmp_path / "a.zip")
+    moved = bring(tmp_path / "a.zip", "moved").project
+    versions = {one.number: one for one in ModelVersion.objects.filter(project=moved).exclude(number=0)}
+    assert {number: one.parent for number, one in versions.items()} == {
+        1: None, 2: versions[1], 3: versions[2], 4: versions[1],
+    }  # fmt: skip
+    runs = TrainingRun.objects.filter(project=moved, model_version__isnull=False)
+    made = runs.values_list("model_version__number", "continued_from", "percent")
+    assert {number: (before, percent) for number, before, percent in made} == {
+        1: (None, None), 2: (versions[1].pk, None), 3: (versions[2].pk, None), 4: (versions[1].pk, 50),
+    }  # fmt: skip
+    datasets = {one.number: one for one in DatasetVersion.objects.filter(project=moved)}
+    behind = datasets_behind([versions[3]])[versions[3].pk]
+    assert {one.pk for one in behind} == {datasets[1].pk, datasets[2].pk}
+    assert ReplayedRow.objects.filter(training_run__project=moved).count() == 4
+    was, now = (
+        replayed_rows_of(ModelVersion.objects.get(project=one, number=3).training_run)
+        for one in (project, moved)
+    )
+    assert [row.dataset for row in now] == [datasets[1]] * 2
+    assert [row.position for row in now] == [row.position for row in was]
+    (shares,) = Interpolation.objects.filter(version__project=moved)
+    (before,) = Interpolation.objects.filter(version__project=project)
+    assert (shares.version, shares.run.params) == (versions[1], {"version": versions[1].pk})
+    assert (shares.figures, shares.rows, shares.measured_at) == (
+        before.figures,
+        before.rows,
+        before.measured_at,
+    )
+    decided = CorrectionSplit.objects.filter(project=moved).values_list("group", "held_out")
+    assert dict(decided) == {"chat-1": True, "chat-2": False}
 
 
 def test_addresses_and_public_numbers_are_those_of_the_new_project(world: World, tmp_path: Path):

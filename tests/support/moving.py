@@ -57,6 +57,7 @@ def rich(world: World) -> Project:
     _withhold(again)
     _duplicates(world)
     base, trained = _versions(world, dataset)
+    _chain(world, dataset, again, trained)
     _sources(world, dataset, trained)
     _evaluation(world, dataset, (base, trained))
     _chat(world, trained)
@@ -327,6 +328,44 @@ def _versions(world: World, dataset: Any) -> tuple[Any, Any]:
     _asked(world, base_model)
     make_learning_curve(world.project, world.admin, base_model=base_model, dataset=dataset)
     return base, trained
+
+
+def _chain(world: World, dataset: Any, later: Any, trained: Any) -> None:
+    """A version that continues from the trained one with replayed rows of the earlier dataset, one that continues from that one, and one
+    part of the way from the base model to the first; and what was decided about corrections."""
+    from dataset.models import DatasetRow
+    from training.general import TASKS
+    from training.interpolation import PERCENTS, BlendFigures
+    from training.models import CorrectionSplit, Interpolation, ReplayedRow
+
+    project, before = world.project, trained
+    rows = DatasetRow.objects.filter(dataset=dataset, split="train").order_by("-pk")[:2]
+    for number in (2, 3):
+        training = make_training(
+            project, world.admin, base_model=trained.base_model, dataset=later, status="succeeded", continued_from=before
+        )  # fmt: skip
+        for row in rows:
+            ReplayedRow.objects.create(training_run=training, row=row)
+        before = make_version(
+            project, world.admin, base_model=trained.base_model, training_run=training, artifact=trained.artifact,
+            number=number, parent=before,
+        )  # fmt: skip
+    figures = [BlendFigures(at, 3 - at / 300, dict.fromkeys(TASKS, 1 + at / 700)) for at in PERCENTS]
+    Interpolation.objects.create(
+        version=trained, run=make_run(project, kind="interpolation", status="succeeded", params={"version": trained.pk}),
+        set_version="e" * 64, precision="float32", rows=6, figures=[one.as_values() for one in figures],
+        measured_at=timezone.now(),
+    )  # fmt: skip
+    part = make_training(
+        project, world.admin, base_model=trained.base_model, dataset=dataset, status="succeeded", continued_from=trained,
+        percent=50,
+    )  # fmt: skip
+    make_version(
+        project, world.admin, base_model=trained.base_model, training_run=part, artifact=trained.artifact, number=4,
+        parent=trained,
+    )  # fmt: skip
+    for group, held_out in (("chat-1", True), ("chat-2", False)):
+        CorrectionSplit.objects.create(project=project, group=group, held_out=held_out)
 
 
 def _asked(world: World, base_model: Any) -> None:
