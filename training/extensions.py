@@ -21,18 +21,18 @@ from training.replayed import replays_of_source
 
 def uses(source: Source, datasets: Sequence[int]) -> list[DataUse]:
     """The model versions trained on these dataset versions, those made from them and those that practise earlier rows of the source;
-    training runs that may still make one, and learning curves that are trained on them now. At most seven queries, and those of the
-    apps above."""
+    training runs that may still make one, and learning curves that are trained on them now. At most eight queries, two
+    more for each run that continues from a version and has not ended, and those of the apps above."""
     replays = replays_of_source(source.project_id, source.name)
-    trained = ModelVersion.objects.filter(
-        Q(training_run__dataset__in=datasets) | Q(training_run__in=list(replays)), project=source.project_id
+    in_project = ModelVersion.objects.filter(project=source.project_id).select_related(
+        "project", "base_model", "training_run__dataset"
     )
-    continuing = descendants_of(trained)
-    versions = list(
-        (trained | ModelVersion.objects.filter(project=source.project_id, pk__in=continuing))
-        .select_related("project", "base_model", "training_run__dataset")
-        .order_by("-number")
+    trained = list(
+        in_project.filter(Q(training_run__dataset__in=datasets) | Q(training_run__in=list(replays)))
     )
+    made_from = descendants_of(trained) - {one.pk for one in trained}
+    versions = [*trained, *(in_project.filter(pk__in=made_from) if made_from else ())]
+    versions.sort(key=lambda one: one.number, reverse=True)
     notes = use_notes(versions)
     behind = datasets_behind(versions)
     of_version = {

@@ -14,7 +14,7 @@ from core.lists.numbers import LARGEST_COUNT, whole_number
 from core.marks import Marks, marks_of
 from core.models import Project, Run
 from dataset.models import DatasetRow, DatasetVersion, GroupSplit
-from dataset.queries import Contributors, people_behind, together
+from dataset.queries import Contributors, people_at
 from dataset.rows import iter_rows
 from training.chain import runs_behind
 from training.counting import Counted
@@ -137,16 +137,16 @@ def trained_rows(training_run: TrainingRun | None) -> QuerySet[DatasetRow]:
 
 
 def people_trained_on(training_run: TrainingRun | None) -> Contributors:
-    """The people behind the rows that a run actually trains on, and those of the runs that made what it started from. At most four
-    queries for each of them."""
-    train = GroupSplit.Split.TRAIN
-    behind = [
-        people_behind(
-            run.dataset, split=train, positions=trained_positions(run), besides=replayed_places(run)
-        )
-        for run in runs_behind(training_run)
-    ]
-    return together(behind)
+    """The people behind the rows that a run actually trains on, and those of the runs that made what it started from. A row that
+    several of them train on or practise counts once. At most two queries for each run, three for each dataset version, and three."""
+    runs = runs_behind(training_run)
+    # None: the whole training split. What is practised are training rows, too.
+    places: dict[int, set[int] | None] = {}
+    for run in runs:
+        for dataset, positions in ((run.dataset_id, trained_positions(run)), *replayed_places(run).items()):
+            known = places.get(dataset, set())
+            places[dataset] = None if known is None or positions is None else known.union(positions)
+    return people_at(places, split=GroupSplit.Split.TRAIN, loaded=[run.dataset for run in runs])
 
 
 def rows_words(training_run: TrainingRun) -> str:

@@ -1,6 +1,6 @@
 """What pages, the API and the apps above read of datasets."""
 
-from dataset.queries.combined_people import together
+from dataset.queries.combined_people import people_at
 from dataset.queries.provenance import (
     Contributors,
     Provenance,
@@ -15,8 +15,8 @@ __all__ = [
     "Provenance",
     "example_provenance",
     "newest_ready",
+    "people_at",
     "people_behind",
     "provenance_of",
     "ready_datasets",
-    "together",
 ]

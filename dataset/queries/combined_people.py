@@ -1,14 +1,31 @@
 """The people behind several dataset versions: a model may have been trained on one after the other."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from core.models import User
-from dataset.queries.provenance import Contributors, ContributorShare, by_rows
+from dataset.models import DatasetVersion
+from dataset.queries.provenance import Contributors, ContributorShare, by_rows, people_behind
 
 
-def together(parts: Sequence[Contributors]) -> Contributors:
-    """The people behind several sets of rows. A row in two of them counts twice."""
+def people_at(
+    places: Mapping[int, Collection[int] | None], *, split: str, loaded: Iterable[DatasetVersion] = ()
+) -> Contributors:
+    """The people who made rows of one split of several dataset versions: `places` is {dataset version: positions of its rows, or None for
+    the whole split}. Three queries for each, and one for those that are not among `loaded`."""
+    datasets = {dataset.pk: dataset for dataset in loaded}
+    if missing := places.keys() - datasets.keys():
+        datasets |= DatasetVersion.objects.in_bulk(missing)
+    return _together(
+        [
+            people_behind(datasets[pk], split=split, positions=None if at is None else sorted(at))
+            for pk, at in places.items()
+        ]
+    )
+
+
+def _together(parts: Sequence[Contributors]) -> Contributors:
+    """The people behind several sets of rows. No row may be in two of them: it would count twice."""
     if len(parts) < 2:
         return parts[0] if parts else Contributors()
 

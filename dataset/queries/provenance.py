@@ -13,7 +13,7 @@ All of it belongs to one revision: later work on an example does not change it f
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -209,10 +209,8 @@ def people_behind(
     *,
     split: str = "",
     positions: Iterable[int] | None = None,
-    besides: Mapping[int, Sequence[int]] | None = None,
 ) -> Contributors:
-    """The people who made a dataset version's rows: of one split, or only of the rows at `positions`; and of the rows at other places
-    in `besides`, {dataset id: positions}, each with one query more.
+    """The people who made a dataset version's rows: of one split, or only of the rows at `positions`.
 
     Three queries at first, one afterwards: a frozen version does not change, so it is counted once (about a
     second for 100,000 rows) and cached. Those of a whole version are in its report, too.
@@ -225,16 +223,15 @@ def people_behind(
         reported = _reported(dataset) if not split and chosen is None else None
         return reported or counted_people(dataset.pk, split, chosen)
 
-    groups = list(kept(key, count, seconds=KEEP_SECONDS))
-    for other, at in (besides or {}).items():
-        groups += counted_people(other, "", list(at))
     imported: Counter[int] = Counter()
     written: Counter[int] = Counter()
     approved: Counter[tuple[int, str]] = Counter()
     reviewed: Counter[int] = Counter()
     sources: Counter[str] = Counter()
     counts: Counter[str] = Counter()
-    for importer, source, elsewhere, writers, approver, how, was_reviewed, rows in groups:
+    for importer, source, elsewhere, writers, approver, how, was_reviewed, rows in kept(
+        key, count, seconds=KEEP_SECONDS
+    ):
         counts["rows"] += rows
         counts["elsewhere" if elsewhere and not writers else "edited" if elsewhere else "here"] += rows
         if importer is not None:

@@ -14,7 +14,7 @@ from tests.training.trained import freeze
 from training import chain, losses, queries
 from training.forgotten import previous_of
 from training.lineage import chain_around, origin_of
-from training.models import ModelVersion, TrainingRun
+from training.models import ModelVersion, ReplayedRow, TrainingRun
 from training.preflight.starts import seen_findings
 
 
@@ -107,6 +107,51 @@ class TestWhatIsBehindAVersion:
         assert set(each[2].names) >= set(each[0].names)
         kinds = [step.kind for step in origin_of(three)]
         assert kinds == ["Training run", "Dataset version", "Continued from", "Continued from", "Base model"]
+
+    def test_a_row_that_two_runs_of_a_chain_train_on_counts_once(self, world):
+        base, earlier, dataset = make_base_model(), freeze(world, 12), freeze(world, 12, start=12)
+        one, two = _chain(world, base, 2, dataset=dataset)
+        alone, both = (queries.people_trained_on(version.training_run) for version in (one, two))
+        assert both == alone and alone.rows == dataset.rows.filter(split="train").count() > 4
+        # One that draws some of the rows adds none, whichever of the two comes first.
+        TrainingRun.objects.filter(pk=two.training_run_id).update(
+            recipe=two.training_run.recipe | {"most_rows": 4}
+        )
+        some = TrainingRun.objects.get(pk=two.training_run_id)
+        assert len(queries.trained_positions(some)) == 4
+        assert queries.people_trained_on(some) == alone
+        third = make_version(
+            world.project,
+            world.admin,
+            training_run=make_training(
+                world.project,
+                world.admin,
+                base_model=base,
+                continued_from=two,
+                dataset=dataset,
+                status="succeeded",
+            ),
+            parent=two,
+        )
+        assert queries.people_trained_on(third.training_run) == alone
+        # Practised rows that an earlier run trained on add none; those of a version that none trained on do, once.
+        known, new = dataset.rows.filter(split="train").first(), earlier.rows.filter(split="train").first()
+        for run in (one.training_run, third.training_run):
+            for row in (known, new):
+                ReplayedRow.objects.create(training_run=run, row=row)
+        found = queries.people_trained_on(third.training_run)
+        assert found.rows == queries.trained_rows(third.training_run).count() == alone.rows + 1
+        assert found.elsewhere == found.rows
+
+    def test_two_draws_from_one_dataset_are_counted_as_their_union(self, world):
+        one, two = _chain(world, make_base_model(), 2, dataset=freeze(world, 30))
+        for seed, version in enumerate((one, two)):
+            run = version.training_run
+            TrainingRun.objects.filter(pk=run.pk).update(recipe=run.recipe | {"most_rows": 6, "seed": seed})
+        first, second = TrainingRun.objects.order_by("number")
+        drawn = [set(queries.trained_positions(run)) for run in (first, second)]
+        assert len(drawn[0]) == len(drawn[1]) == 6 and drawn[0] != drawn[1]
+        assert queries.people_trained_on(second).rows == len(drawn[0] | drawn[1])
 
     def test_a_long_chain_takes_as_many_queries_as_a_short_one(self, world, django_assert_max_num_queries):
         newest = _chain(world, make_base_model(), 6)[-1]
