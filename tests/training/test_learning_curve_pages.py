@@ -93,6 +93,7 @@ def test_the_form_shows_why_it_cannot_start_and_starts_nothing(world, as_user, s
         "dropout": 0,
         "weight_decay": 0,
         "most_rows": 0,
+        "rows_at_once": 0,
     }
     wrong = client.post(url(world, "learning-curve-new"), values | {"repeats": 9})
     assert wrong.status_code == 422 and "less than or equal to 5" in wrong.content.decode()
