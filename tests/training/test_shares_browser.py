@@ -41,7 +41,7 @@ def test_a_share_is_found_by_the_slider_and_made_a_version(
     page.goto(reverse("training:version-shares", args=[world.project.slug, version.pk]))
     slider = page.get_by_role("slider")
     expect(slider).to_have_attribute("aria-valuetext", "100%")
-    expect(page.get_by_text("itself.")).to_be_visible()
+    expect(page.get_by_text(f"This is {version} itself.")).to_be_visible()
     slider.press("ArrowLeft")
     slider.press("ArrowLeft")
     expect(slider).to_have_attribute("aria-valuetext", "75%")
