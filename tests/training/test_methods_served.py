@@ -116,9 +116,9 @@ def trained(base: Path, folder: Path, case: tuple[str, dict[str, Any], str], num
     own.save(model, stored)
     del model
     attached = own.attach(plain_base(base), stored)
-    # QLoRA is served beside the base that it had in 4 bits, and full weights are stored in bfloat16.
+    # QLoRA is served beside the base that it had in 4 bits, and full weights are stored in bfloat16, rounded by chance.
     exact = method not in ("qlora", "full")
-    assert validation_loss(attached, plan) == pytest.approx(loss, rel=1e-4 if exact else 0.1), name
+    assert validation_loss(attached, plan) == pytest.approx(loss, rel=1e-4 if exact else 0.05), name
     from_files = greedy(attached, plan, tokens=TOKENS)
     if exact:
         assert from_files == answers, name

@@ -93,7 +93,8 @@ def test_margins_and_accuracy_on_held_out_pairs_rise_above_chance(world, sent):
     assert training.run.status == "succeeded", training.run.error_message
     before, after = (point.figures for point in training.points.filter(series="validation"))
     print(json.dumps({"before": before, "after": after, "seconds": training.measured}, indent=2))
-    assert (before["margin"], before["accuracy"]) == (pytest.approx(0, abs=0.01), pytest.approx(0.5, abs=0.5))
+    # Not exactly 0: the reference is read in other portions, and a processor with bfloat16 rounds them in another way.
+    assert (before["margin"], before["accuracy"]) == (pytest.approx(0, abs=0.05), pytest.approx(0.5, abs=0.5))
     assert after["margin"] > 0.2
     # Fifteen of twenty or more happen by chance in 2% of cases.
     assert after["accuracy"] >= 0.75

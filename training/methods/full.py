@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from training.methods import stored
 from training.methods.base import Recipe, epochs_of
+from training.methods.rounding import round_to_bfloat16
 from training.methods.settings import setting
 from training.serving import Serving
 
@@ -102,10 +103,8 @@ class FullFineTune:
         raise ValueError("Complete weights are loaded, not filled in.")
 
     def save(self, model: "PreTrainedModel | PeftModel", folder: Path) -> None:
-        import torch
-
         # Served in bfloat16 like its base. The Trainer no longer needs the model.
-        model.to(torch.bfloat16).save_pretrained(folder, safe_serialization=True)
+        round_to_bfloat16(model).save_pretrained(folder, safe_serialization=True)
 
     def attach(self, model: "PreTrainedModel", folder: Path) -> "PreTrainedModel":
         return stored.whole(model, folder)
