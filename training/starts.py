@@ -4,7 +4,7 @@ Exact for each kind of version:
     complete weights            any method starts from them, as from a base model
     a part beside its weights   the same method, with the same shape, continues from the trained values
 A part is a LoRA adapter, a prompt, a prefix and so on; DoRA, OFT and IA3 are merged when they are stored, so their versions are
-complete weights. The optimiser starts anew.
+complete weights. The optimiser starts again from nothing.
 """
 
 from dataclasses import dataclass

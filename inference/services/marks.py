@@ -22,7 +22,7 @@ def mark_answer(*, by: User, answer: Answer, good: bool, reason: str = "") -> An
     """Stores what the person thinks of the answer, in place of what they thought before.
 
     The question is filed for annotation: a bad answer as the worse one, to be answered better, a good one as a proposal to be checked.
-    Preference versions take marks as they stand at the freeze (dataset.preferences.Take).
+    A preference version has the marks of the moment when it is frozen (dataset.preferences.Take).
     """
     reason = one_line(clean_text(reason), most=MAX_REASON + 1)
     if len(reason) > MAX_REASON:

@@ -1,4 +1,4 @@
-// Shows one of several parts, the one that a slider stands at: <gh-slider> with a hidden <input type="range"> from 0 and children with
+// Shows one of several parts, that of the slider's present value: <gh-slider> with a hidden <input type="range"> from 0 and children with
 // data-part and data-name, which the slider's value is read out as. Without scripts all are shown, one under the other.
 class GhSlider extends HTMLElement {
   connectedCallback() {

@@ -3,7 +3,7 @@
 harper tags every sentence with a neural network before the first rule looks at it: a millisecond for a short answer, of which most
 have no fault. Each rule needs something that can be seen without it: a word that harper does not know, a small letter after a full
 stop, "a" before a vowel, one of a few words. A text with none of these is plain. Whatever is not certain is not plain: the rules here
-are wider than harper's. Words are known when harper has passed them in an earlier text, or when they stand in known_words.txt, which
+are wider than harper's. Words are known when harper found no fault with them in an earlier text, or when they stand in known_words.txt, which
 tools/known_words.py makes with the installed harper: without it each process would ask about thousands of common words once.
 """
 
