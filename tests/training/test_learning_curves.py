@@ -89,12 +89,12 @@ def test_a_killed_or_cancelled_curve_goes_on_with_the_points_that_are_missing(wo
     curve = start(world, tiny_base, dataset)
     real, trained = runner._trained_losses, []
 
-    def until_the_third(ctx, work, plan, progress):
+    def until_the_third(ctx, work, plan, **told):
         trained.append(len(plan.data.train))
         if len(trained) == 3:
             # As a worker that is killed: nothing of this point is written.
             raise KeyboardInterrupt
-        return real(ctx, work, plan, progress)
+        return real(ctx, work, plan, **told)
 
     monkeypatch.setattr(runner, "_trained_losses", until_the_third)
     with pytest.raises(KeyboardInterrupt):
@@ -102,7 +102,9 @@ def test_a_killed_or_cancelled_curve_goes_on_with_the_points_that_are_missing(wo
     assert list(curve.points.values_list("share", flat=True)) == [25, 50]
     Run.objects.filter(pk=curve.run_id).update(status="queued", claim=None)
     monkeypatch.setattr(
-        runner, "_trained_losses", lambda *given: trained.append(len(given[2].data.train)) or real(*given)
+        runner,
+        "_trained_losses",
+        lambda ctx, work, plan, **told: trained.append(len(plan.data.train)) or real(ctx, work, plan, **told),
     )
     # Another person cancels it while its third point is trained.
     first_report = runner.RunContext.report
@@ -157,9 +159,9 @@ def test_repeats_draw_other_rows_and_each_starts_from_its_own_seed(world, tiny_b
     monkeypatch.setattr(
         runner,
         "_trained_losses",
-        lambda ctx, work, plan, progress: (
+        lambda ctx, work, plan, **told: (
             seen.append((plan.recipe.seed, {row.position for row in plan.data.train}))
-            or real(ctx, work, plan, progress)
+            or real(ctx, work, plan, **told)
         ),
     )
     curve = finish(start(world, tiny_base, freeze(world, 130), repeats=2, epochs=0.3))

@@ -17,6 +17,7 @@ from core.runs.context import RunContext, RunFailed, RunHandedBack
 from core.wording import counted
 from training.host import stopping
 from training.knowledge import QUESTIONING, answers_with, digest_of, facts_to_ask
+from training.methods.stored import frozen_base
 from training.models import BaseModel, KnowledgeAnswer
 from training.rows import RowEncoder
 from training.runner.answers import answers
@@ -111,7 +112,8 @@ def run(ctx: RunContext) -> None:
         if waiting:
             ctx.report(done=0, total=len(waiting), message=f"Loading {base_model.name}.", now=True)
             try:
-                Asking(ctx, base_model, questions, _load(folder, device), counts).ask(waiting, sizes)
+                model = frozen_base(folder, device).to(device).eval()
+                Asking(ctx, base_model, questions, model, counts).ask(waiting, sizes)
             except (MemoryError, RuntimeError) as error:
                 raise understood(error, "Ask on a machine with more memory.") from error
     note_counts(run=ctx.run, counts=counts)
@@ -179,18 +181,6 @@ def _rows(ids: Any) -> Iterator[dict[str, Any]]:
 
 
 # --- asking --------------------------------------------------------------------------------------------------
-def _load(folder: Any, device: str) -> "PreTrainedModel":
-    """The base model as training has it: float32 on a CPU, bfloat16 on a GPU."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, trust_remote_code=False, use_safetensors=True
-    )
-    return model.to(device).eval()
-
-
 def portions(waiting: Sequence[int], sizes: dict[int, int]) -> Iterator[list[int]]:
     """The examples in portions of at most TOKENS_AT_ONCE tokens for all drawn answers together, at least one each. `waiting` has the
     longest first, so that a machine with too little memory fails at once."""

@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.methods.stored import frozen_base
 from training.runner.answers import answers
 from training.runner.data import stop_id_of
-from training.runner.kept_answers import KeptAnswers
+from training.runner.kept_values import KeptValues, digest_of
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
 AT_ONCE = 16  # prompts
 
@@ -40,11 +41,13 @@ class BaseWriter:
         words: str,
     ) -> list[list[int]]:
         """One answer to each prompt as token ids, without the stop token: drawn at `temperature`, or with 0 the greedy one."""
-        kept = KeptAnswers(self.keep / file, [self.seed, most_tokens, temperature, *map(list, prompts)])
+        digest = digest_of([self.seed, most_tokens, temperature, *map(list, prompts)])
+        kept: KeptValues[list[int]] = KeptValues(self.keep / file, name="answers", digest=digest)
         found = kept.read()
         if len(found) == len(prompts):
             return found
-        model, stop_id = self._load(), stop_id_of(self.tokenizer, self.stop_token)
+        model = frozen_base(self.base_folder, self.device).to(self.device).eval()
+        stop_id = stop_id_of(self.tokenizer, self.stop_token)
         pad_id = self.tokenizer.pad_token_id
         while len(found) < len(prompts):
             number = len(found)
@@ -64,16 +67,3 @@ class BaseWriter:
         del model
         gc.collect()  # the model to train needs its memory
         return found
-
-    def _load(self) -> "PreTrainedModel":
-        """As training has it: float32 on a CPU, bfloat16 on a GPU."""
-        import torch
-        from transformers import AutoModelForCausalLM
-
-        model = AutoModelForCausalLM.from_pretrained(
-            self.base_folder,
-            dtype=torch.bfloat16 if self.device == "cuda" else torch.float32,
-            trust_remote_code=False,
-            use_safetensors=True,
-        )
-        return model.to(self.device).eval()

@@ -38,6 +38,7 @@ from training.runner.held_out import (
     load_weights,
     losses_of_rows,
     measure_rows,
+    measuring_precision,
     render_for_both,
 )
 from training.runner.train import set_up_torch, tokenizer_of, understood
@@ -93,7 +94,7 @@ class GeneralMeasuring:
         self.ctx, self.measurement, self.device = ctx, measurement, device
         self.version: ModelVersion = measurement.version
         self.base: BaseModel = self.version.base_model
-        self.precision = "bfloat16" if device == "cuda" else "float32"
+        self.precision = measuring_precision(device)
         self.set: GeneralSet = general_set()
         self.folder = check_present(self.base.artifact, str(self.base))
         self.tokenizer = tokenizer_of(self.folder)

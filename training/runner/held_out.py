@@ -41,6 +41,11 @@ TOKENS_AT_ONCE = 4096
 NO_LIMIT = 1 << 30
 
 
+def measuring_precision(device: str) -> str:
+    """What versions are loaded in to be measured, as torch names it."""
+    return "bfloat16" if device == "cuda" else "float32"
+
+
 @dataclass(frozen=True)
 class Rendered:
     """A row as one version reads it, and a hash of exactly that."""
@@ -59,7 +64,7 @@ def run(ctx: RunContext) -> None:
     ).get(run=ctx.run)
     sides = (measurement.version, measurement.against)
     device = set_up_torch(seed=0)
-    precision = "bfloat16" if device == "cuda" else "float32"
+    precision = measuring_precision(device)
     ctx.report(message="Reading the test rows.", now=True)
     rendered = _prepare(measurement)
     stored = {

@@ -22,7 +22,7 @@ from training.runner.blending import Blend, write_blend
 from training.runner.data import TransformersTokenizer
 from training.runner.files import check_present
 from training.runner.forgetting import questions_of
-from training.runner.held_out import NO_LIMIT, Rendered, batches, losses_of_rows
+from training.runner.held_out import NO_LIMIT, Rendered, batches, losses_of_rows, measuring_precision
 from training.runner.train import set_up_torch, tokenizer_of, understood
 from training.services import interpolation as services
 from training.services import results
@@ -45,7 +45,7 @@ def run(ctx: RunContext) -> None:
     version = measurement.version
     ctx.report(message="Loading the machine-learning libraries.", now=True)
     device = set_up_torch(seed=0)
-    precision = "bfloat16" if device == "cuda" else "float32"
+    precision = measuring_precision(device)
     texts = _texts(version)
     services.note_interpolation_begun(
         measurement=measurement,

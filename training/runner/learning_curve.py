@@ -33,6 +33,7 @@ from training.runner.data import Encoded, TransformersTokenizer, encode_rows, st
 from training.runner.files import check_present
 from training.runner.held_out import NO_LIMIT, Rendered, batches, losses_of_rows, render
 from training.runner.plan import TrainingPlan
+from training.runner.steps_only import StepsOnly
 from training.runner.train import environment_of, set_up_torch, tokenizer_of, understood
 from training.services import results
 
@@ -202,32 +203,6 @@ def _clusters(dataset: DatasetVersion, train: list[TrainingRow]) -> list[int]:
 
 
 # --- one point ------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class _Progress:
-    """The loop's reporter: only steps are reported."""
-
-    ctx: RunContext
-    words: str
-    before: int
-
-    def step(self, *, step: int, message: str, left: float | None) -> None:
-        self.ctx.report(done=self.before + step, message=f"{self.words}: step {step:,}.")
-
-    def train_point(
-        self, *, step: int, loss: float, learning_rate: float | None, speed: float | None
-    ) -> None:
-        """Not kept."""
-
-    def validation_point(self, *, step: int, loss: float, figures: dict[str, float]) -> None:
-        """Never called: the plan is not watched."""
-
-    def samples(self, *, step: int, answers: list[tuple[TrainingRow, str]]) -> None:
-        """Never called: the plan is not watched."""
-
-    def saved(self, *, step: int) -> None:
-        """Never called: the plan is not watched."""
-
-
 def _point(
     ctx: RunContext, work: CurveWork, rows: list[int], *, repeat: int, share: int, words: str, done: int
 ) -> None:
@@ -242,9 +217,10 @@ def _point(
         stop_id=stop_id_of(work.tokenizer, work.curve.base_model.stop_token),
         watched=False,
     )
+
     try:
         with stopping.holding_back_sigterm():
-            by_hash = _trained_losses(ctx, work, plan, _Progress(ctx, words, done))
+            by_hash = _trained_losses(ctx, work, plan, words=words, done=done)
     except (MemoryError, RuntimeError, OSError) as error:
         raise understood(error) from error
     gc.collect()  # the next point's model needs the memory of this one's
@@ -266,10 +242,13 @@ def _point(
 
 
 def _trained_losses(
-    ctx: RunContext, work: CurveWork, plan: TrainingPlan, progress: _Progress
+    ctx: RunContext, work: CurveWork, plan: TrainingPlan, *, words: str, done: int
 ) -> dict[str, float]:
     """{row hash: loss} of the held-out rows after training. RunHandedBack when the worker must stop first."""
     from training.runner.loop import train
+
+    def told(step: int) -> None:
+        ctx.report(done=done + step, message=f"{words}: step {step:,}.")
 
     # Each point starts from the same random numbers for its repeat, whichever points were trained before it in this process.
     set_up_torch(plan.recipe.seed)
@@ -279,7 +258,7 @@ def _trained_losses(
             training_run_id=0,  # names the folder of checkpoints, and none are written
             model=model,
             plan=plan,
-            reporter=progress,
+            reporter=StepsOnly(told),
             stop_asked=stopping.stop_asked,
             device=work.device,
             autocast=multiplies_bfloat16(work.device),
@@ -290,7 +269,7 @@ def _trained_losses(
         raise RunHandedBack
 
     def tell(rows: int) -> None:
-        ctx.report(message=f"{progress.words}: measuring test row {rows:,} of {len(work.held_out):,}.")
+        ctx.report(message=f"{words}: measuring test row {rows:,} of {len(work.held_out):,}.")
         if stopping.stop_asked():
             raise RunHandedBack
 

@@ -25,7 +25,7 @@ from training.methods.lora import LoRA, LoRARecipe
 from training.models import ModelVersion, PersonalAdapter
 from training.personal import counts, shortage, verdict
 from training.row_facts import DataFacts
-from training.rows import EncodedRow, RowEncoder, TrainingRow
+from training.rows import EncodedRow, RowEncoder
 from training.runner import joining
 from training.runner.data import Encoded, TransformersTokenizer, stop_id_of
 from training.runner.files import check_present
@@ -36,9 +36,11 @@ from training.runner.held_out import (
     load_version,
     load_weights,
     losses_of_rows,
+    measuring_precision,
     render,
 )
 from training.runner.plan import TrainingPlan
+from training.runner.steps_only import StepsOnly
 from training.runner.train import environment_of, set_up_torch, tokenizer_of, understood
 from training.services import personal as services
 
@@ -135,33 +137,6 @@ def _prepare(ctx: RunContext, adapter: PersonalAdapter, recipe: LoRARecipe, devi
 
 
 # --- training ------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class _Progress:
-    """The loop's reporter: only steps are reported."""
-
-    work: AdapterWork
-
-    def step(self, *, step: int, message: str, left: float | None) -> None:
-        work = self.work
-        work.ctx.report(
-            done=step, total=work.total, message=f"Training on your corrections, step {step} of {work.steps}."
-        )
-
-    def train_point(
-        self, *, step: int, loss: float, learning_rate: float | None, speed: float | None
-    ) -> None:
-        """Not kept."""
-
-    def validation_point(self, *, step: int, loss: float, figures: dict[str, float]) -> None:
-        """Never called: the plan is not watched."""
-
-    def samples(self, *, step: int, answers: list[tuple[TrainingRow, str]]) -> None:
-        """Never called: the plan is not watched."""
-
-    def saved(self, *, step: int) -> None:
-        """Never called: the plan is not watched."""
-
-
 def start_of(adapter: PersonalAdapter, base_folder: Path, device: str) -> "PreTrainedModel":
     """The shared version as one set of frozen weights: its adapter is merged in memory, which changes rounding only. In bfloat16 on a
     GPU some of a small adapter is rounded away, so that the measurement, which uses what is stored, decides there too."""
@@ -188,13 +163,18 @@ def _train(work: AdapterWork) -> int:
         stop_id=stop_id_of(work.tokenizer, adapter.shared.base_model.stop_token),
         watched=False,
     )
+
+    def told(step: int) -> None:
+        message = f"Training on your corrections, step {step} of {work.steps}."
+        work.ctx.report(done=step, total=work.total, message=message)
+
     model = LoRA().adapted(start_of(adapter, work.base_folder, device), recipe)
     with scratch("personal") as folder:
         result = train(
             training_run_id=0,  # names the folder of checkpoints, and none are written
             model=model,
             plan=plan,
-            reporter=_Progress(work),
+            reporter=StepsOnly(told),
             stop_asked=stopping.stop_asked,
             device=device,
             autocast=multiplies_bfloat16(device),
@@ -256,7 +236,7 @@ def _store(work: AdapterWork, model: "PreTrainedModel | PeftModel", folder: Path
 # --- the comparison --------------------------------------------------------------------------------------------
 def _measure(work: AdapterWork) -> list[dict[str, Any]]:
     """PersonalAdapter.losses: each held-out row under what is stored, and under the shared version."""
-    precision = "bfloat16" if work.device == "cuda" else "float32"
+    precision = measuring_precision(work.device)
     own = work.adapter.version
     assert own is not None
     sides: list[dict[str, float]] = []

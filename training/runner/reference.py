@@ -6,12 +6,10 @@ model in memory and one pass over its rows, and a resumed run uses the same numb
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -21,6 +19,7 @@ from training.estimates import CHECKPOINT_SECONDS
 from training.rows import EncodedPreference, EncodedRow, TrainingRow
 from training.runner import ranks
 from training.runner.data import collate
+from training.runner.kept_values import KeptValues
 from training.runner.plan import TrainingPlan
 from training.runner.scoring import apart, row_losses
 
@@ -82,7 +81,8 @@ def attach(
     ]
     # The longest first, so that a machine with too little memory fails at once.
     order = sorted(range(len(sequences)), key=lambda at: (-sequences[at].tokens, at))
-    kept = _Kept(checkpoints.folder_of(training_run_id) / FILE, _digest(sequences))
+    path = checkpoints.folder_of(training_run_id) / FILE
+    kept: KeptValues[float] = KeptValues(path, name="log_probs", digest=_digest(sequences))
     found = kept.read()
     size = plan.recipe.portion(device) * plan.objective.answers_per_row
     if len(found) < len(order):
@@ -109,12 +109,12 @@ def attach(
                     found += part
                 (stop,) = ranks.decided(stop_asked())
                 if stop:
-                    kept.write(found)
+                    _write(kept, found)
                     return False
                 if time.monotonic() - written >= CHECKPOINT_SECONDS:
-                    kept.write(found)
+                    _write(kept, found)
                     written = time.monotonic()
-            kept.write(found)
+            _write(kept, found)
     plan.reference_is_there()
     by_sequence = dict(zip(order, found, strict=True))
     values = iter([by_sequence[at] for at in range(len(sequences))])
@@ -143,26 +143,7 @@ def _digest(sequences: list[EncodedRow]) -> str:
     return digest.hexdigest()
 
 
-class _Kept:
-    """The numbers on disk, as many as there are so far, in the order in which they are computed."""
-
-    def __init__(self, path: Path, digest: str) -> None:
-        self.path, self.digest = path, digest
-
-    def read(self) -> list[float]:
-        if not self.path.is_file():
-            return []
-        values = json.loads(self.path.read_text())
-        return list(values["log_probs"]) if values["of"] == self.digest else []
-
-    def write(self, log_probs: list[float]) -> None:
-        """Complete or not at all. The first process writes what all have found."""
-        if not ranks.is_first():
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        staged = self.path.with_name(f".{FILE}")
-        with staged.open("w") as file:
-            json.dump({"of": self.digest, "log_probs": log_probs}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(self.path)
+def _write(kept: KeptValues[float], found: list[float]) -> None:
+    """The first process writes what all have found."""
+    if ranks.is_first():
+        kept.write(found)
